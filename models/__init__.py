@@ -1,0 +1,1 @@
+"""Who listens: encoders behind one contract, and the references that put the probes on trial."""
