@@ -1,0 +1,242 @@
+"""Listening: waveforms in, checked activations out, whoever the encoder is.
+
+A :class:`Listener` asks an encoder in batches of one fixed shape, checks every answer against the contract, and finds out
+what the encoder did not say: its frame rates, and how many frames at each edge of a clip hear its padding or its memory
+rather than the sound. Whatever is wrong with an encoder ends in an :class:`EncoderFault` that names it in one line.
+
+Batches have one shape because the last bits of a result may depend on it: a clip then answers the same whichever clips
+share its batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .protocol import CODES, SITES, Encoder
+
+BATCH = 8
+"""Clips a batch: the fastest shape for EnCodec on a laptop, whose working set leaves the cache at 16."""
+
+SETTLED = 1e-3
+"""A frame counts as free of an edge when what lies beyond it moves the frame by less than this share of its size."""
+
+MAX_MARGIN_SECONDS = 1.0
+"""An encoder whose frames still hear an edge after this long has no frames that are free of it."""
+
+
+class EncoderFault(Exception):
+    """The encoder broke the contract; the message is one line that says how."""
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What an encoder answered to a batch of clips: site -> ``'batch channels frames'``, float32 (codes: int64)."""
+
+    values: Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Frames to leave out at either end of a clip."""
+
+    left: int
+    right: int
+
+
+class Listener:
+    """Asks one encoder, and answers for it.
+
+    Parameters
+    ----------
+    encoder : anything that fulfils :class:`~testtone.models.protocol.Encoder`.
+    spec : how the user named it; stands in every message.
+
+    Raises :class:`EncoderFault` from any method, at the first broken promise.
+    """
+
+    def __init__(self, encoder: Encoder, *, spec: str | None = None) -> None:
+        self.encoder = encoder
+        self.spec = spec or encoder.name
+        self._channels: dict[str, int] = {}
+
+    @cached_property
+    def sample_rate(self) -> int:
+        """Hz."""
+        rate = self.encoder.sample_rate
+        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)) or not (
+            math.isfinite(rate) and rate > 0 and rate == int(rate)
+        ):
+            raise self._fault(f"sample_rate={rate!r} is not a positive whole number of Hz")
+        return int(rate)
+
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """The sites the encoder offers, in the order of the contract; 'codes' last if it gives codes."""
+        answer = self.listen(np.zeros((1, self.sample_rate), np.float32)).values
+        return tuple(site for site in (*SITES, CODES) if site in answer)
+
+    @cached_property
+    def frame_rates(self) -> Mapping[str, float]:
+        """Frames a second, per site: as declared, else counted from clips of one and five seconds.
+
+        A counted rate is taken to be the sample rate over a whole number of samples where that agrees with the count.
+        """
+        declared = dict(getattr(self.encoder, "frame_rates", None) or {})
+        for site, rate in declared.items():
+            if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
+                raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
+        short, long = (self.listen(np.zeros((1, self.sample_rate * seconds), np.float32)).values for seconds in (1, 5))
+        rates = {}
+        for site in self.sites:
+            counted = (long[site].shape[2] - short[site].shape[2]) / 4
+            if counted <= 0:
+                raise self._fault(f"site {site!r} gives {short[site].shape[2]} frames for 1 s and "
+                                  f"{long[site].shape[2]} for 5 s: no frame rate can be counted")
+            hop = max(1, round(self.sample_rate / counted))
+            whole = self.sample_rate / hop
+            rates[site] = float(declared.get(site, whole if abs(whole - counted) <= 0.5 else counted))
+            if abs(rates[site] - counted) > 0.5:
+                raise self._fault(f"frame_rates[{site!r}]={rates[site]:g} Hz, but four seconds more of sound give "
+                                  f"{4 * counted:g} frames more")
+        return rates
+
+    @cached_property
+    def strides(self) -> tuple[int, ...] | None:
+        """The chain of strides, if the encoder tells it."""
+        strides = getattr(self.encoder, "strides", None)
+        return None if strides is None else tuple(int(stride) for stride in strides)
+
+    @cached_property
+    def margins(self) -> Mapping[str, Margin]:
+        """Frames to leave out at the edges, per site: from margin_seconds if declared, else measured."""
+        declared = dict(getattr(self.encoder, "margin_seconds", None) or {})
+        margins = {}
+        for site in self.sites:
+            if site == CODES:
+                continue
+            if site not in declared:
+                margins[site] = self._measured_margins[site]
+                continue
+            left, right = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
+            if not all(isinstance(edge, (int, float)) and 0 <= edge < math.inf for edge in (left, right)):
+                raise self._fault(f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds")
+            rate = self.frame_rates[site]
+            margins[site] = Margin(math.ceil(left * rate), math.ceil(right * rate))
+        if CODES in self.sites:
+            beside = "quantised" if "quantised" in margins else next(reversed(margins))
+            margins[CODES] = margins[beside]
+        return margins
+
+    @cached_property
+    def _measured_margins(self) -> Mapping[str, Margin]:
+        """How far a change of sound reaches: clips that agree in part, and the frames in which the answers still differ."""
+        rng = np.random.default_rng(0)
+        half = 2 * self.sample_rate
+        clips = 0.1 * rng.standard_normal((3, 2 * half))
+        late, early = clips[1].copy(), clips[2].copy()
+        late[half:] = clips[0, half:]
+        early[:half] = clips[0, :half]
+        batch = np.stack([clips[0], clips[0], late, early]).astype(np.float32)
+        answer = self.listen(batch).values
+        margins = {}
+        for site in self.sites:
+            if site == CODES:
+                continue
+            z = answer[site].astype(np.float64)
+            size = np.sqrt(np.square(z[0] - z[0].mean(axis=1, keepdims=True)).sum(axis=0).mean()) or 1.0
+            distance = np.sqrt(np.square(z - z[0]).sum(axis=1)) / size
+            repeat = distance[1].max()
+            tolerance = max(SETTLED, 3 * repeat)
+            boundary = z.shape[2] // 2
+            hears_past = np.flatnonzero(distance[2, boundary:] > tolerance)
+            hears_future = np.flatnonzero(distance[3, :boundary] > tolerance)
+            left = int(hears_past[-1]) + 1 if hears_past.size else 0
+            right = boundary - int(hears_future[0]) if hears_future.size else 0
+            limit = MAX_MARGIN_SECONDS * self.frame_rates[site]
+            if max(left, right) > limit:
+                raise self._fault(
+                    f"site {site!r} still hears a change of sound after {max(left, right) / self.frame_rates[site]:.2f} s "
+                    f"(limit {MAX_MARGIN_SECONDS:g} s): no frame is free of the clip's edges; "
+                    "if that is meant, set margin_seconds"
+                )
+            margins[site] = Margin(left + 1, right + 1)
+        return margins
+
+    def listen(self, waveforms: NDArray[np.float32]) -> Activation:
+        """The encoder's checked answer to ``'batch samples'`` of any batch size, asked in batches of one shape."""
+        pieces = []
+        for start in range(0, len(waveforms), BATCH):
+            clips = waveforms[start:start + BATCH]
+            padded = np.zeros((BATCH, waveforms.shape[1]), np.float32)
+            padded[: len(clips)] = clips
+            answer = self._ask(padded)
+            pieces.append({site: values[: len(clips)] for site, values in answer.items()})
+        first = pieces[0]
+        for piece in pieces[1:]:
+            if piece.keys() != first.keys() or any(piece[s].shape[1:] != first[s].shape[1:] for s in first):
+                raise self._fault("two batches of one length came back with other sites, channels or frame counts")
+        return Activation({site: np.concatenate([piece[site] for piece in pieces]) for site in first})
+
+    def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        try:
+            with torch.no_grad():
+                clips = torch.from_numpy(batch.copy()).to(getattr(self.encoder, "device", None) or "cpu")
+                answer = self.encoder.listen(clips)
+        except EncoderFault:
+            raise
+        except Exception as error:
+            raise self._fault(f"listen() raised {type(error).__name__}: {_one_line(error)}") from error
+        if not isinstance(answer, Mapping):
+            raise self._fault(f"listen() returned {type(answer).__name__}, not a mapping of sites to arrays")
+        known = {site: answer[site] for site in (*SITES, CODES) if site in answer}
+        if not set(known) & set(SITES):
+            raise self._fault(f"listen() returned none of the sites {', '.join(SITES)} (got: "
+                              f"{', '.join(map(str, answer)) or 'nothing'})")
+        return {site: self._checked(site, value, len(batch)) for site, value in known.items()}
+
+    def _checked(self, site: str, value: Any, batch: int) -> NDArray[Any]:
+        if isinstance(value, torch.Tensor):
+            value = value.detach().cpu()
+            value = value.float() if value.dtype in (torch.bfloat16, torch.float16) else value
+        array = np.asarray(value)
+        wanted = "'batch codebooks frames'" if site == CODES else "'batch channels frames'"
+        if array.ndim != 3:
+            raise self._fault(f"site {site!r} has shape {array.shape}; it must be {wanted}")
+        if array.shape[0] != batch:
+            raise self._fault(f"site {site!r} has shape {array.shape}: {array.shape[0]} answers to {batch} clips")
+        if 0 in array.shape:
+            raise self._fault(f"site {site!r} has shape {array.shape}: nothing to measure")
+        if site == CODES:
+            if array.dtype.kind not in "iu":
+                raise self._fault(f"site {site!r} holds {array.dtype}; codes are integers")
+            array = array.astype(np.int64)
+        else:
+            if array.dtype.kind != "f":
+                raise self._fault(f"site {site!r} holds {array.dtype}; it must be real floating point"
+                                  + (" (integers belong under 'codes')" if array.dtype.kind in "iu" else ""))
+            array = np.array(array, dtype=np.float32)
+            bad = ~np.isfinite(array)
+            if bad.any():
+                raise self._fault(f"site {site!r} holds {int(bad.sum())} values of {bad.size} that are NaN or infinite")
+        channels = self._channels.setdefault(site, array.shape[1])
+        if array.shape[1] != channels:
+            raise self._fault(f"site {site!r} had {channels} channels before and {array.shape[1]} now")
+        return array
+
+    def _fault(self, what: str) -> EncoderFault:
+        return EncoderFault(f"{self.spec}: {what}")
+
+
+def _one_line(error: BaseException, limit: int = 200) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+

@@ -1,0 +1,192 @@
+"""Intervals, nulls and the verdict rule.
+
+What is estimated is always a statistic of *clusters* (pitches, contexts, sets of partials, seeds), never of tokens or of
+pairs: tokens of one cluster are not independent, and intervals that treat them so are far too narrow.
+
+* :func:`jackknife` -- delete one cluster, Student's t with n - 1 degrees of freedom (Tukey 1958; Efron & Tibshirani 1993,
+  ch. 11). For dyads (pairs of pitches, say) the cluster is the node: deleting it deletes all of its pairs.
+* :func:`jackknife_two_way` -- crossed factors, pitch by context: se^2 = se_a^2 + se_b^2 - se_ab^2 (Cameron, Gelbach &
+  Miller 2011), never below the larger of the two, with min(n) - 1 degrees of freedom.
+* :func:`bootstrap` -- resampled clusters, percentile; for medians, maxima and other statistics that are not smooth, where
+  the jackknife is inconsistent.
+* :func:`permutation` -- p-value of a restricted permutation null, (1 + #) / (1 + draws) (Phipson & Smyth 2010).
+* :func:`holm` -- adjusted p-values over a family (Holm 1979).
+* :func:`cliffs_delta`, :func:`auc` -- probability of superiority and its symmetric form (Cliff 1993).
+* :func:`verdict` -- the rule: with a 90 % interval, two one-sided tests at .05.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from .records import Effect, Threshold
+
+CONFIDENCE = 0.90
+"""Two-sided; its ends are two one-sided tests at .05 (Lakens 2017, equivalence tests)."""
+
+Indices = NDArray[np.intp]
+Statistic = Callable[[Indices], float]
+
+
+def jackknife(
+    statistic: Statistic,
+    n: int,
+    *,
+    name: str,
+    unit: str = "",
+    confidence: float = CONFIDENCE,
+    transform: tuple[Callable[[float], float], Callable[[float], float]] | None = None,
+) -> Effect:
+    """Estimate with a delete-one-cluster jackknife-t interval.
+
+    Parameters
+    ----------
+    statistic : called with the indices of the clusters that are in, shape ``[clusters]``; must be smooth (a mean, a ratio).
+    n : number of clusters, at least 2.
+    transform : a pair (forward, back) for a bounded statistic, such as ``(numpy.arctanh, numpy.tanh)``: the interval is
+        made on the forward scale.
+
+    Returns an :class:`~testtone.probes.records.Effect`; its ends are nan where the statistic is not finite.
+    """
+    if n < 2:
+        raise ValueError(f"n={n} clusters cannot give an interval (at least 2)")
+    forward, back = transform or (_same, _same)
+    everything = np.arange(n)
+    value = float(statistic(everything))
+    centre = forward(value)
+    left_out = np.array([forward(float(statistic(np.delete(everything, i)))) for i in range(n)])
+    half = _standard_error(left_out) * _t(confidence, n - 1)
+    return Effect(name=name, value=value, low=back(centre - half), high=back(centre + half), confidence=confidence,
+                  unit=unit, n=n)
+
+
+def jackknife_two_way(
+    statistic: Callable[[NDArray[np.bool_]], float],
+    shape: tuple[int, int],
+    *,
+    name: str,
+    unit: str = "",
+    confidence: float = CONFIDENCE,
+) -> Effect:
+    """Estimate with a two-way jackknife-t interval for crossed factors.
+
+    ``statistic`` is called with a mask ``'rows columns'`` of the cells that are in. The variance is that of Cameron, Gelbach
+    & Miller (2011) with jackknife terms, rows + columns - cells, floored at the larger one-way term; t with
+    min(shape) - 1 degrees of freedom.
+    """
+    rows, columns = shape
+    if min(shape) < 2:
+        raise ValueError(f"shape={shape} cannot give a two-way interval (at least 2 clusters of each factor)")
+    everything = np.ones(shape, dtype=bool)
+
+    def without(index: tuple[slice | int, slice | int]) -> float:
+        mask = everything.copy()
+        mask[index] = False
+        return float(statistic(mask))
+
+    value = float(statistic(everything))
+    row = _standard_error(np.array([without((i, slice(None))) for i in range(rows)])) ** 2
+    column = _standard_error(np.array([without((slice(None), j)) for j in range(columns)])) ** 2
+    cell = _standard_error(np.array([without((i, j)) for i in range(rows) for j in range(columns)])) ** 2
+    half = math.sqrt(max(row + column - cell, row, column)) * _t(confidence, min(shape) - 1)
+    return Effect(name=name, value=value, low=value - half, high=value + half, confidence=confidence, unit=unit,
+                  n=min(shape))
+
+
+def bootstrap(
+    statistic: Statistic,
+    n: int,
+    *,
+    rng: np.random.Generator,
+    name: str,
+    unit: str = "",
+    confidence: float = CONFIDENCE,
+    draws: int = 1999,
+) -> Effect:
+    """Estimate with a percentile interval over resampled clusters, for statistics that are not smooth."""
+    if n < 2:
+        raise ValueError(f"n={n} clusters cannot give an interval (at least 2)")
+    value = float(statistic(np.arange(n)))
+    resampled = [statistic(rng.integers(0, n, n)) for _ in range(draws)]
+    low, high = np.quantile(resampled, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Effect(name=name, value=value, low=float(low), high=float(high), confidence=confidence, unit=unit, n=n)
+
+
+def permutation(observed: float, draw: Callable[[np.random.Generator], float], *, rng: np.random.Generator,
+                draws: int = 999) -> float:
+    """One-sided p-value: the share of draws from the null that reach ``observed``, itself counted."""
+    reached = sum(draw(rng) >= observed for _ in range(draws))
+    return (1 + reached) / (1 + draws)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment; the same order as ``p``."""
+    values = np.asarray(p, dtype=float)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, (len(values) - rank) * values[index])
+        adjusted[index] = min(1.0, running)
+    return [float(value) for value in adjusted]
+
+
+def auc(higher: ArrayLike, lower: ArrayLike) -> float:
+    """Probability that a draw from ``higher`` exceeds one from ``lower``, ties counted half (Mann & Whitney 1947)."""
+    a, b = np.asarray(higher, dtype=float), np.asarray(lower, dtype=float)
+    if a.size == 0 or b.size == 0:
+        return math.nan
+    ranks = stats.rankdata(np.concatenate([a.ravel(), b.ravel()]))
+    return float((ranks[: a.size].sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
+
+
+def cliffs_delta(higher: ArrayLike, lower: ArrayLike) -> float:
+    """Cliff's delta, 2 AUC - 1, in [-1, 1]."""
+    return 2 * auc(higher, lower) - 1
+
+
+def d_prime_from_auc(area: float, tokens: int) -> float:
+    """d'_a = sqrt(2) z(AUC) (Macmillan & Creelman 2005), the area kept half a token away from 0 and 1."""
+    edge = 1 / (2 * tokens)
+    return float(math.sqrt(2) * stats.norm.ppf(min(max(area, edge), 1 - edge)))
+
+
+def one_sided_p(effect: Effect, bound: float) -> float:
+    """p-value of 'the effect is at most ``bound``' from the interval's own standard error."""
+    degrees = effect.n - 1
+    half = (effect.high - effect.low) / 2
+    if not math.isfinite(half):
+        return math.nan
+    if half == 0:
+        return 0.0 if effect.value > bound else 1.0
+    return float(stats.t.sf((effect.value - bound) / (half / _t(effect.confidence, degrees)), degrees))
+
+
+def verdict(effect: Effect | None, threshold: Threshold) -> str:
+    """Supported, refuted, inconclusive, or insufficient where no interval can be had.
+
+    Supported: the whole interval lies above ``supported_above``; refuted: below ``refuted_below``.
+    """
+    if effect is None or not (math.isfinite(effect.low) and math.isfinite(effect.high)):
+        return "insufficient"
+    if effect.low > threshold.supported_above:
+        return "supported"
+    if effect.high < threshold.refuted_below:
+        return "refuted"
+    return "inconclusive"
+
+
+def _standard_error(left_out: NDArray[np.float64]) -> float:
+    n = len(left_out)
+    return float(np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum()))
+
+
+def _t(confidence: float, degrees: int) -> float:
+    return float(stats.t.ppf(0.5 + confidence / 2, degrees))
+
+
+def _same(value: float) -> float:
+    return value
