@@ -1,0 +1,46 @@
+"""Sounds with known contents, played into an encoder to learn what it does to them.
+
+``pitch``      MIDI numbers, frequencies, names, chords
+``sources``    what sounds are made of, as frozen records: Partial, Tone, Noise, Note, Render
+``stimulus``   sources that sound together: waveform, ground truth, content hash
+``complexes``  harmonic and inharmonic complexes, multisines, single partials
+``timbre``     named timbres, and one note in any of them
+``renders``    notes and MIDI pieces played by FluidSynth
+``folding``    which frequencies a chain of strides folds onto each other
+
+Conventions. Sounds are mono, float32 ``samples``, amplitude linear with 1.0 at full scale; a peak above 1 is an error.
+A partial is ``amplitude * cos(2 pi hz t + phase)``, t = n / sample_rate, phase in radians: sine phase is -pi/2. A
+stimulus has ``round(seconds * sample_rate)`` samples and raised-cosine ramps (20 ms unless told otherwise) at both
+ends. It is formed in float64 and cast once. A level is an amplitude or an RMS, both re full scale 1, as each name says.
+Random draws come from a generator that is handed in. Nothing here knows an encoder: rates and strides are numbers.
+"""
+
+from testtone.stimuli import complexes as complexes
+from testtone.stimuli import folding as folding
+from testtone.stimuli import pitch as pitch
+from testtone.stimuli import renders as renders
+from testtone.stimuli import timbre as timbre
+from testtone.stimuli.complexes import harmonic_complex as harmonic_complex
+from testtone.stimuli.complexes import multisine as multisine
+from testtone.stimuli.complexes import partial_tone as partial_tone
+from testtone.stimuli.folding import Chain as Chain
+from testtone.stimuli.folding import Collision as Collision
+from testtone.stimuli.folding import fold as fold
+from testtone.stimuli.pitch import QUALITIES as QUALITIES
+from testtone.stimuli.pitch import chord as chord
+from testtone.stimuli.pitch import hz_from_midi as hz_from_midi
+from testtone.stimuli.pitch import midi_from_hz as midi_from_hz
+from testtone.stimuli.renders import FluidSynthMissingError as FluidSynthMissingError
+from testtone.stimuli.renders import from_midi as from_midi
+from testtone.stimuli.renders import note_render as note_render
+from testtone.stimuli.renders import soundfont as soundfont
+from testtone.stimuli.sources import Noise as Noise
+from testtone.stimuli.sources import Note as Note
+from testtone.stimuli.sources import Partial as Partial
+from testtone.stimuli.sources import Render as Render
+from testtone.stimuli.sources import Source as Source
+from testtone.stimuli.sources import Tone as Tone
+from testtone.stimuli.stimulus import Stimulus as Stimulus
+from testtone.stimuli.stimulus import silence as silence
+from testtone.stimuli.timbre import TIMBRES as TIMBRES
+from testtone.stimuli.timbre import note as note

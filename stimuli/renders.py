@@ -1,0 +1,353 @@
+"""Notes rendered with FluidSynth: reproducible to the bit, without room, at the rate asked for.
+
+A synthesizer that stays open keeps tails of earlier notes, so each render gets a fresh one; renders are kept in memory
+and reused by content. Samples come as floats, because the 16-bit path adds dither from the C library's random numbers.
+Reverb and chorus are off. Left and right are averaged. Times of notes are kept to 64 samples, FluidSynth's block.
+
+A SoundFont goes by the SHA-256 of its file; the default is the General MIDI SoundFont inside the pretty_midi package.
+FluidSynth itself is a system library: without it this module imports, and a render raises ``FluidSynthMissingError``.
+"""
+
+import ctypes
+import functools
+import hashlib
+import importlib
+import importlib.util
+import math
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from testtone.stimuli.sources import OFFSET_SECONDS, Note, Render, Source
+
+if TYPE_CHECKING:
+    import pretty_midi
+    from testtone.stimuli.stimulus import Stimulus
+
+GAIN = 0.2  # FluidSynth's own default; every render is scaled to its rms afterwards
+BEND_STEPS_PER_SEMITONE = 4096  # 14 bits over +-2 semitones, the default range of a pitch wheel
+PERCUSSION_CHANNEL = 9
+CHANNELS = 256
+CACHE_BYTES = 256 * 2**20
+
+INSTALL_HINT = (
+    "FluidSynth is not installed, and this stimulus needs it. Debian, Ubuntu: sudo apt-get install libfluidsynth3; "
+    "macOS: brew install fluid-synth; Python side: pip install pyfluidsynth"
+)
+
+
+class FluidSynthMissingError(RuntimeError):
+    """Raised by a render when FluidSynth cannot be loaded; the message says what to install."""
+
+
+def available() -> bool:
+    """Return whether FluidSynth can be loaded."""
+    try:
+        _binding()
+    except FluidSynthMissingError:
+        return False
+    return True
+
+
+def fluidsynth_version() -> str:
+    """Return the version of the FluidSynth library, such as ``"2.3.1"``."""
+    parts = [ctypes.c_int() for _ in range(3)]
+    _binding().fluid_version(*(ctypes.byref(part) for part in parts))
+    return ".".join(str(part.value) for part in parts)
+
+
+def soundfont(path: str | Path | None = None) -> str:
+    """Return the SHA-256 of a SoundFont file and remember where it lies; without a path, of the default SoundFont."""
+    return _hashed(_default_soundfont() if path is None else Path(path).resolve())
+
+
+def note_render(
+    midi: float,
+    program: int,
+    *,
+    rms: float = 0.05,
+    velocity: int = 100,
+    skip_seconds: float = 0.2,
+    offset_seconds: float = 0.0,
+    soundfont_sha256: str | None = None,
+    role: str | None = None,
+) -> Render:
+    """Return one held note of a General MIDI program, from ``skip_seconds`` after its onset."""
+    return Render(
+        (Note(midi, velocity),),
+        program,
+        soundfont_sha256 or soundfont(),
+        rms,
+        skip_seconds,
+        offset_seconds,
+        timbre=f"program:{program}",
+        role=role,
+    )
+
+
+def waveform(render: Render, samples: int, *, sample_rate: int) -> np.ndarray:
+    """Return a render without ramps, at its rms, float64 ``samples``.
+
+    Raises:
+        FluidSynthMissingError: if FluidSynth is not installed.
+        ValueError: if the SoundFont is unknown or lacks the program, or if the part used is silent.
+    """
+    skip = round((render.skip_seconds + render.offset_seconds) * sample_rate)
+    # One length for all starts that may be drawn, so that they share a render.
+    longest = round((render.skip_seconds + max(render.offset_seconds, OFFSET_SECONDS)) * sample_rate) + samples
+    wave = _rendered(render, longest, sample_rate)[skip : skip + samples]
+    rms = math.sqrt(float(np.mean(wave**2))) if samples else 0.0
+    if rms < 1e-7:
+        raise ValueError(
+            f"render of program {render.program} is silent from {skip / sample_rate:.3f} s for "
+            f"{samples / sample_rate:.3f} s; it may have decayed, try a smaller skip_seconds={render.skip_seconds}"
+        )
+    return wave * (render.rms / rms)
+
+
+def from_midi(
+    midi: "pretty_midi.PrettyMIDI",
+    *,
+    rms: float = 0.05,
+    seconds: float | None = None,
+    soundfont_sha256: str | None = None,
+    label: str = "",
+) -> "Stimulus":
+    """Return a stimulus that plays a MIDI piece: one ``Render`` for each program and name.
+
+    Each render gets the same ``rms``: the balance of a piece is not kept. Control changes are not played. A pitch bend
+    in force when a note starts becomes part of its pitch.
+
+    Args:
+        midi: the piece.
+        rms: RMS of each render re full scale 1.
+        seconds: length; by default to the end of the last note.
+        soundfont_sha256: the SoundFont; by default the one inside pretty_midi.
+        label: label of the stimulus.
+
+    Raises:
+        ValueError: if the piece has no notes, or a pitch bend moves while a note sounds.
+    """
+    from testtone.stimuli.stimulus import Stimulus  # a stimulus plays renders: the import runs the other way
+
+    parts: dict[tuple[int, int, str], list[Note]] = defaultdict(list)
+    for instrument in midi.instruments:
+        part = (instrument.program, 128 if instrument.is_drum else 0, instrument.name)
+        parts[part].extend(_notes_of(instrument))
+    sha256 = soundfont_sha256 or soundfont()
+    sources = tuple(
+        Render(
+            tuple(sorted(notes, key=lambda each: (each.start_seconds, each.midi))),
+            program,
+            sha256,
+            rms,
+            bank=bank,
+            timbre=name or ("percussion" if bank else f"program:{program}"),
+        )
+        for (program, bank, name), notes in parts.items()
+        if notes
+    )
+    if not sources:
+        raise ValueError("midi has no notes")
+    return Stimulus(sources, midi.get_end_time() if seconds is None else seconds, label=label)
+
+
+def to_midi(sources: Iterable[Source], *, seconds: float) -> "pretty_midi.PrettyMIDI":
+    """Return the notes of renders as MIDI, on the clock of the renders, held notes ending with the stimulus.
+
+    Notes between the keys need a channel of their own pitch bend: an instrument for each bend, of one name.
+
+    Raises:
+        ValueError: for a source that is not a render, since MIDI has no sound of its own.
+    """
+    import pretty_midi
+
+    piece = pretty_midi.PrettyMIDI(resolution=9600)  # half the default's 2 ms tick would already be heard in a spectrum
+    for render in sources:
+        if not isinstance(render, Render):
+            raise ValueError(f"only a Render goes into MIDI, not {type(render).__name__}: MIDI names notes, not sounds")
+        end = render.skip_seconds + render.offset_seconds + seconds
+        by_bend: dict[int, list[Note]] = defaultdict(list)
+        for note in render.notes:
+            by_bend[_key_and_bend(note.midi)[1]].append(note)
+        for bend, notes in by_bend.items():
+            name = render.timbre or f"program:{render.program}"
+            instrument = pretty_midi.Instrument(render.program, is_drum=render.bank == 128, name=name)
+            if bend:
+                instrument.pitch_bends.append(pretty_midi.PitchBend(bend, 0.0))
+            for note in notes:
+                stop = end if note.end_seconds is None else note.end_seconds
+                instrument.notes.append(
+                    pretty_midi.Note(note.velocity, _key_and_bend(note.midi)[0], note.start_seconds, stop)
+                )
+            piece.instruments.append(instrument)
+    return piece
+
+
+def _notes_of(instrument: "pretty_midi.Instrument") -> list[Note]:
+    """Return the notes of one instrument, its pitch bends taken into their pitches."""
+    bends = sorted(instrument.pitch_bends, key=lambda each: each.time)
+    notes = []
+    for note in instrument.notes:
+        moved = [each.pitch for each in bends if note.start < each.time < note.end]
+        before = [each.pitch for each in bends if each.time <= note.start]
+        bend = before[-1] if before else 0
+        if any(each != bend for each in moved):
+            raise ValueError(f"a pitch bend moves during the note at {note.start:.3f} s; only steady bends are played")
+        notes.append(Note(note.pitch + bend / BEND_STEPS_PER_SEMITONE, note.velocity, note.start, note.end))
+    return notes
+
+
+def _key_and_bend(midi: float) -> tuple[int, int]:
+    """Return the nearest key and the pitch bend that together play a fractional MIDI number."""
+    key = round(midi)
+    return key, round((midi - key) * BEND_STEPS_PER_SEMITONE)
+
+
+_cache: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
+_cache_lock = threading.Lock()
+
+
+def _rendered(render: Render, samples: int, sample_rate: int) -> np.ndarray:
+    """Return the unscaled render, read-only float64 ``samples``, from memory if it was played before."""
+    key = (render.notes, render.program, render.bank, render.soundfont_sha256, render.max_hz, samples, sample_rate)
+    with _cache_lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+    wave = _play(render, samples, sample_rate)
+    if render.max_hz is not None:
+        wave = _low_passed(wave, render.max_hz, sample_rate)
+    wave.flags.writeable = False
+    with _cache_lock:
+        _cache[key] = wave
+        while sum(each.nbytes for each in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
+            _cache.popitem(last=False)
+    return wave
+
+
+def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
+    """Return the notes as a fresh synthesizer plays them, float64 ``samples``."""
+    fluidsynth = _binding()
+    path = _soundfont_path(render.soundfont_sha256)
+    options = {"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.dynamic-sample-loading": 1}
+    synth = fluidsynth.Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
+    try:
+        actual = synth.get_setting("synth.sample-rate")
+        if actual != sample_rate:
+            # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
+            raise ValueError(f"sample_rate={sample_rate} is out of FluidSynth's range (8000 to 96000 Hz)")
+        font = synth.sfload(str(path))
+        if font < 0:
+            raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
+        left, right = np.zeros((2, samples), np.float32)
+        done = 0
+        for sample, begins, channel, note in _events(render.notes, sample_rate):
+            upto = min(sample, samples)
+            _write(fluidsynth, synth, left[done:upto], right[done:upto])
+            done = upto
+            key, bend = _key_and_bend(note.midi)
+            if not begins:
+                synth.noteoff(channel, key)
+                continue
+            if synth.program_select(channel, font, render.bank, render.program) != 0:
+                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {path.name}")
+            synth.pitch_bend(channel, bend)
+            synth.noteon(channel, key, note.velocity)
+        _write(fluidsynth, synth, left[done:], right[done:])
+    finally:
+        synth.delete()
+    return 0.5 * (left.astype(np.float64) + right)
+
+
+def _events(notes: tuple[Note, ...], sample_rate: int) -> list[tuple[int, bool, int, Note]]:
+    """Return (sample, whether it begins, channel, note) in order of time, ends before beginnings.
+
+    Notes of one pitch bend share a channel; percussion's channel stays free.
+    """
+    free = [channel for channel in range(CHANNELS) if channel % 16 != PERCUSSION_CHANNEL]
+    bends = sorted({_key_and_bend(note.midi)[1] for note in notes})
+    if len(bends) > len(free):
+        raise ValueError(f"notes have {len(bends)} different offsets from the keys; a render plays at most {len(free)}")
+    channels = dict(zip(bends, free, strict=False))
+    events = []
+    for note in notes:
+        channel = channels[_key_and_bend(note.midi)[1]]
+        events.append((round(note.start_seconds * sample_rate), True, channel, note))
+        if note.end_seconds is not None:
+            events.append((round(note.end_seconds * sample_rate), False, channel, note))
+    return sorted(events, key=lambda event: event[:3])
+
+
+def _write(fluidsynth: Any, synth: Any, left: np.ndarray, right: np.ndarray) -> None:
+    """Let the synthesizer fill two contiguous float32 arrays."""
+    if len(left):
+        write = fluidsynth.testtone_write_float
+        if write(synth.synth, len(left), left.ctypes.data, 0, 1, right.ctypes.data, 0, 1) != 0:
+            raise RuntimeError("FluidSynth failed to render")
+
+
+def _low_passed(wave: np.ndarray, max_hz: float, sample_rate: int) -> np.ndarray:
+    """Return the wave without what lies above ``max_hz``: pass to 0.9 of it, raised-cosine skirt, zero phase."""
+    hz = np.fft.rfftfreq(len(wave), 1.0 / sample_rate)
+    skirt = np.clip((max_hz - hz) / (0.1 * max_hz), 0.0, 1.0)
+    return np.fft.irfft(np.fft.rfft(wave) * np.sin(0.5 * np.pi * skirt) ** 2, len(wave))
+
+
+@functools.cache
+def _binding() -> Any:
+    """Return the module ``fluidsynth`` of pyfluidsynth, with the float path bound."""
+    try:
+        fluidsynth = importlib.import_module("fluidsynth")
+    except (ImportError, OSError) as error:
+        raise FluidSynthMissingError(INSTALL_HINT) from error
+    if not hasattr(fluidsynth, "cfunc"):
+        raise FluidSynthMissingError(
+            f"the module fluidsynth at {fluidsynth.__file__} is not pyfluidsynth. {INSTALL_HINT}"
+        )
+    whole, pointer = ctypes.c_int, ctypes.c_void_p
+    fluidsynth.testtone_write_float = fluidsynth.cfunc(
+        "fluid_synth_write_float",
+        whole,
+        ("synth", pointer, 1),
+        ("len", whole, 1),
+        ("lout", pointer, 1),
+        ("loff", whole, 1),
+        ("lincr", whole, 1),
+        ("rout", pointer, 1),
+        ("roff", whole, 1),
+        ("rincr", whole, 1),
+    )
+    return fluidsynth
+
+
+_soundfonts: dict[str, Path] = {}
+
+
+@functools.cache
+def _hashed(path: Path) -> str:
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ValueError(f"cannot read the SoundFont {path}: {error.strerror}") from error
+    _soundfonts[sha256] = path
+    return sha256
+
+
+def _default_soundfont() -> Path:
+    """Return where pretty_midi keeps its SoundFont, without importing it."""
+    spec = importlib.util.find_spec("pretty_midi")
+    if spec is None or not spec.submodule_search_locations:
+        raise ValueError("the default SoundFont comes with pretty_midi; pip install pretty-midi")
+    return Path(spec.submodule_search_locations[0]) / "TimGM6mb.sf2"
+
+
+def _soundfont_path(sha256: str) -> Path:
+    if sha256 not in _soundfonts:
+        soundfont()
+    if sha256 not in _soundfonts:
+        raise ValueError(f"soundfont_sha256={sha256[:12]}... is unknown here; name its file with soundfont(path) first")
+    return _soundfonts[sha256]
