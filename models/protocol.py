@@ -25,14 +25,17 @@ CODES = "codes"
 
 OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "frame_rates": "dict site -> Hz. Absent: frames divided by seconds.",
-    "margin_seconds": "dict site -> seconds to ignore at each edge, where frames see padding. Absent: measured.",
+    "margin_seconds": "dict site -> seconds to ignore at each edge, where frames see padding; a pair is (start, end). "
+    "Absent: measured.",
     "strides": "tuple of ints, the chain of downsampling factors. Absent: one stride, sample_rate / frame rate.",
     "first_conv_filters": "float array 'channels taps', a correlation. Absent: measured with impulses.",
     "weights_sha256": "str, 64 hex digits over the weights and the fitted codebooks.",
     "parameters": "int, the number of weights that the reported sites and codes depend on.",
     "device": "str or torch.device; waveforms are moved there before `listen`. Absent: the CPU.",
+    "to": "callable: device -> the same encoder, computing there.",
     "reference": "bool, True for encoders whose answers are known in advance. Absent: False.",
     "bandwidth_kbps": "float, the bit rate at which `codes` and `quantised` were made, where that is a choice.",
+    "module": "torch.nn.Module, 'batch 1 samples' -> latent, for claims about layers and weights.",
     "input_samples": "int, for encoders that take clips of exactly one length. Absent: any length.",
     "dequantise": "callable: codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames'.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",

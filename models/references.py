@@ -300,8 +300,9 @@ def _power_of_bands(
     weights *= (one_sided / (taps * np.square(window).sum()))[:, None]
 
     def power(frames: Floats) -> Floats:
-        spectrum = np.fft.rfft(frames * window)
-        return (np.square(spectrum.real) + np.square(spectrum.imag)) @ weights
+        spectrum = np.fft.rfft((frames * window).reshape(-1, taps))
+        bands = (np.square(spectrum.real) + np.square(spectrum.imag)) @ weights
+        return bands.reshape(*frames.shape[:-1], -1)
 
     return power
 

@@ -1,0 +1,419 @@
+"""EnCodec at 24 kHz: published, untrained with the package's own initialisation, and untrained with gain.
+
+Défossez et al., High Fidelity Neural Audio Compression, TMLR 2023; the classes are those of the package `encodec`.
+A first convolution, four blocks that downsample by 2, 4, 5 and 8 (75 frames a second), an LSTM around which the signal
+also passes directly, a last convolution to 128 channels, and a residual quantiser. All of it is causal.
+
+One forward pass taps every site. The bit rate decides how many codebooks there are, and is explicit: 6 kbps are 8
+codebooks of 1024 entries.
+
+The default initialisation is close to a linear system at ordinary levels, because its signals are small against its
+biases. The initialisation with gain keeps signals at their size from layer to layer, so that its nonlinearities act.
+Neither has seen a sound; their codebooks are fitted to latents of `quantisers.calibration_waveforms`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ._torchaudio import import_encodec
+from .quantisers import Codebooks, calibration_waveforms, fit_residual_codebooks
+from .weights import WeightsError, fetch, load_state, sha256_of_file, sha256_of_state
+
+CHECKPOINT = "encodec_24khz-d7cc33bc.th"
+"""File name of the published weights in the package; after the dash stands how their SHA-256 begins."""
+
+BANDWIDTH_KBPS = 6.0
+GAIN = 1.3
+"""Standard deviation of a weight of the gain initialisation, times the square root of its fan-in."""
+
+MEMORY_SECONDS = 0.4
+"""After this long an untrained LSTM has forgotten how the clip began, to 1e-4 of the code (measured, both kinds)."""
+
+CALIBRATION_BATCH = 4
+
+
+class EncodecEncoder:
+    """EnCodec behind the contract: four sites and codes from one forward pass, without gradients, in eval mode.
+
+    Args:
+        model: an `encodec.EncodecModel`.
+        name: what reports call it.
+        bandwidth_kbps: one of the model's target bandwidths.
+        fit: fit the codebooks, which are zeros in an untrained model, before they are first used.
+        quantise: offer ``quantised`` and ``codes``.
+
+    Raises:
+        ValueError: if the model has no such bandwidth.
+    """
+
+    reference = False
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        name: str,
+        bandwidth_kbps: float = BANDWIDTH_KBPS,
+        fit: bool = False,
+        quantise: bool = True,
+    ) -> None:
+        if bandwidth_kbps not in model.target_bandwidths:
+            raise ValueError(f"bandwidth_kbps={bandwidth_kbps} must be one of {model.target_bandwidths}")
+        self.name = name
+        self.sample_rate: int = model.sample_rate
+        self.bandwidth_kbps = bandwidth_kbps
+        self.device = torch.device("cpu")
+        self.module: nn.Sequential = model.encoder.model.eval().requires_grad_(False)
+        self.strides: tuple[int, ...] = tuple(int(ratio) for ratio in model.encoder.ratios)
+        self._frame_rate: int = model.frame_rate
+        self._quantizer = model.quantizer.eval().requires_grad_(False) if quantise else None
+        self._needs_fit = fit and quantise
+        self._stack_end = _last_strided(self.module)
+
+    @property
+    def codebooks(self) -> int:
+        """Number of codebooks in use at this bandwidth; 0 without quantiser."""
+        if self._quantizer is None:
+            return 0
+        return int(self._quantizer.get_num_quantizers_for_bandwidth(self._frame_rate, self.bandwidth_kbps))
+
+    @property
+    def frame_rates(self) -> dict[str, float]:
+        """Frames per second at each site, Hz."""
+        hop = math.prod(self.strides)
+        rates = {"first_conv": float(self.sample_rate), "stack_end": self.sample_rate / hop}
+        deeper = ("latent",) if self._quantizer is None else ("latent", "quantised", "codes")
+        return rates | dict.fromkeys(deeper, self.sample_rate / hop)
+
+    @property
+    def margin_seconds(self) -> dict[str, tuple[float, float]]:
+        """Seconds to ignore at the start of a clip; causal as it is, the end needs none if it is a whole hop."""
+        starts = _reach_back(self.module, upto=self._stack_end)
+        whole = _reach_back(self.module, upto=len(self.module) - 1)[-1]
+        margins = {"first_conv": starts[0], "stack_end": starts[-1]}
+        deeper = ("latent",) if self._quantizer is None else ("latent", "quantised")
+        remembered = round(MEMORY_SECONDS * self.sample_rate) if _has_memory(self.module) else 0
+        margins |= dict.fromkeys(deeper, whole + remembered)
+        return {site: (samples / self.sample_rate, 0.0) for site, samples in margins.items()}
+
+    @cached_property
+    def first_conv_filters(self) -> NDArray[np.float32]:
+        """The first convolution as a correlation, 'channels taps'."""
+        weight = _effective_weight(_convolution(self.module[0]))
+        return weight[:, 0].cpu().numpy().copy()
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights between the waveform and the codes, codebooks in use included."""
+        weights = sum(_effective_size(layer) for layer in self.module.modules())
+        entries = sum(layer.codebook.numel() for layer in self._layers())
+        return weights + entries
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """SHA-256 over the encoder's state and the codebooks in use, fitted ones included."""
+        self._ensure_fitted()
+        state = {f"encoder.model.{name}": value for name, value in self.module.state_dict().items()}
+        state |= {f"codebooks.{index}": layer.codebook for index, layer in enumerate(self._layers())}
+        return sha256_of_state(state)
+
+    @cached_property
+    def perplexities(self) -> tuple[float, ...] | None:
+        """Effective entries in use per codebook on the calibration set, where the codebooks were fitted to it."""
+        self._ensure_fitted()
+        return self._fitted.perplexities if self._fitted is not None else None
+
+    def to(self, device: str | torch.device) -> EncodecEncoder:
+        """Return this encoder, computing on `device` from now on."""
+        self.device = torch.device(device)
+        self.module.to(self.device)
+        if self._quantizer is not None:
+            self._quantizer.to(self.device)
+        return self
+
+    def listen(self, waveforms: Tensor) -> Mapping[str, Tensor]:
+        """Return first_conv, stack_end, latent, quantised ('batch channels frames') and codes, on the CPU.
+
+        Args:
+            waveforms: 'batch samples', mono, at 24 kHz. A last partial hop is filled by reflection.
+
+        Raises:
+            ValueError: if the waveforms are not a non-empty 'batch samples'.
+        """
+        self._ensure_fitted()
+        with torch.no_grad():
+            sites = self._forward(_as_input(waveforms, self.device))
+            if self._quantizer is not None:
+                # Inside, codes are 'codebooks batch frames'.
+                codes = self._quantizer.encode(sites["latent"], self._frame_rate, self.bandwidth_kbps)
+                sites["quantised"] = self._quantizer.decode(codes)
+                sites["codes"] = codes.transpose(0, 1).contiguous()
+        return {site: values.cpu() for site, values in sites.items()}
+
+    def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
+        """Return first_conv, stack_end and latent as functions of `waveforms` that can be differentiated."""
+        # cuDNN's LSTM has no backward pass in eval mode.
+        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=self.device.type != "cuda"):
+            return self._forward(_as_input(waveforms, self.device))
+
+    def dequantise(self, codes: Any) -> Tensor:
+        """Return the sum of the entries that `codes` name, 'batch channels frames'.
+
+        Args:
+            codes: integers 'batch codebooks frames'; the first few codebooks alone will do.
+        """
+        if self._quantizer is None:
+            raise ValueError(f"{self.name} was built without its quantiser (quantise=False)")
+        self._ensure_fitted()
+        indices = torch.as_tensor(codes, device=self.device)
+        if indices.ndim != 3 or not 1 <= indices.shape[1] <= self.codebooks:
+            raise ValueError(
+                f"codes of shape {tuple(indices.shape)} must be 'batch codebooks frames' with 1 to {self.codebooks} "
+                "codebooks"
+            )
+        with torch.no_grad():
+            quantised: Tensor = self._quantizer.decode(indices.transpose(0, 1))
+        return quantised.cpu()
+
+    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
+        """Return the real-valued sites of 'batch samples'; copies, so that no later layer can write on them."""
+        sites = {}
+        values = samples[:, None]
+        for index, layer in enumerate(self.module):
+            values = layer(values)
+            if index == 0:
+                sites["first_conv"] = values.clone()
+            if index == self._stack_end:
+                sites["stack_end"] = values.clone()
+        sites["latent"] = values
+        return sites
+
+    def _layers(self) -> list[Any]:
+        """Return the quantiser's layers in use."""
+        return [] if self._quantizer is None else list(self._quantizer.vq.layers[: self.codebooks])
+
+    _fitted: Codebooks | None = None
+
+    def _ensure_fitted(self) -> None:
+        if not self._needs_fit:
+            return
+        self._needs_fit = False
+        self._fitted = fit_residual_codebooks(
+            self._calibration_latents(), codebooks=self.codebooks, entries=self._quantizer.bins
+        )
+        for layer, entries, counts in zip(self._layers(), self._fitted.entries, self._fitted.counts, strict=True):
+            codebook = layer._codebook
+            codebook.embed.data.copy_(entries)
+            codebook.embed_avg.data.copy_(entries * counts[:, None])
+            codebook.cluster_size.data.copy_(counts)
+            codebook.inited.data.fill_(1.0)
+
+    def _calibration_latents(self) -> Tensor:
+        """Return latents of the calibration set, 'vectors channels', without the frames that hear the padding."""
+        waveforms = torch.from_numpy(calibration_waveforms(sample_rate=self.sample_rate))
+        first = math.ceil(self.margin_seconds["latent"][0] * self._frame_rate)
+        with torch.no_grad():
+            latents = [
+                self._forward(batch.to(self.device))["latent"][..., first:].cpu()
+                for batch in waveforms.split(CALIBRATION_BATCH)
+            ]
+        return torch.cat(latents).transpose(1, 2).flatten(0, 1)
+
+
+def published(*, path: str | Path | None = None, bandwidth_kbps: float = BANDWIDTH_KBPS) -> EncodecEncoder:
+    """Return EnCodec with its published weights, downloaded once, or with those in a file.
+
+    Args:
+        path: a state dict of the package's model. If it bears the published name it must have the published hash;
+            otherwise the encoder's name tells its hash.
+        bandwidth_kbps: bit rate, which decides how many codebooks are used.
+
+    Raises:
+        WeightsError: if the weights cannot be had, are damaged, or do not fit. One line, which says what to do.
+    """
+    prefix = Path(CHECKPOINT).stem.split("-")[1]
+    package = import_encodec()
+    name = "encodec-24khz"
+    if path is None:
+        source = fetch(package.model.ROOT_URL + CHECKPOINT, file_name=CHECKPOINT, sha256_prefix=prefix)
+    else:
+        source = Path(path).expanduser()
+        if source.is_file() and source.name != CHECKPOINT and not (digest := sha256_of_file(source)).startswith(prefix):
+            name = f"encodec-24khz({source.name}, sha256 {digest[:12]})"
+    model = _empty_model()
+    state = load_state(source, sha256_prefix=prefix if name == "encodec-24khz" else None)
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{source} holds no weights of EnCodec at 24 kHz ({_first_complaint(error)})") from error
+    encoder = EncodecEncoder(model, name=name, bandwidth_kbps=bandwidth_kbps)
+    if not all(bool(layer._codebook.inited) for layer in encoder._layers()):
+        raise WeightsError(f"{source} holds codebooks that were never fitted; all its codes would be 0")
+    return encoder
+
+
+def untrained(
+    *,
+    init: Literal["default", "gain"] = "default",
+    seed: int = 0,
+    gain: float = GAIN,
+    bandwidth_kbps: float = BANDWIDTH_KBPS,
+    quantise: bool = True,
+) -> EncodecEncoder:
+    """Return EnCodec as it is before training, with codebooks fitted to it.
+
+    Args:
+        init: ``default``, the package's own; or ``gain``, every weight of a convolution or LSTM drawn from
+            N(0, gain^2 / fan-in) and every bias zero.
+        seed: of the weights. Global generators are left as they were.
+        gain: of the initialisation with gain.
+        bandwidth_kbps: bit rate, which decides how many codebooks are used.
+        quantise: offer ``quantised`` and ``codes``; without, nothing is fitted, and the first `listen` is faster.
+    """
+    if init not in ("default", "gain"):
+        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
+    if not gain > 0:
+        raise ValueError(f"gain={gain} must be positive")
+    model = _empty_model(seed=seed)
+    settings = [f"seed={seed}"] if seed else []
+    if init == "gain":
+        _draw_with_gain(model.encoder, gain=gain, generator=torch.Generator().manual_seed(seed))
+        settings += [f"gain={gain:g}"] if gain != GAIN else []
+    name = f"encodec-24khz-{init}" + (f"({', '.join(settings)})" if settings else "")
+    return EncodecEncoder(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=True, quantise=quantise)
+
+
+def untrained_default(*, seed: int = 0, **options: Any) -> EncodecEncoder:
+    """Return `untrained` with the package's own initialisation."""
+    return untrained(init="default", seed=seed, **options)
+
+
+def untrained_gain(*, seed: int = 0, **options: Any) -> EncodecEncoder:
+    """Return `untrained` with the initialisation with gain."""
+    return untrained(init="gain", seed=seed, **options)
+
+
+def _empty_model(*, seed: int = 0) -> Any:
+    """Return an `EncodecModel` at 24 kHz with the package's own initialisation."""
+    package = import_encodec()
+    with _own_random_numbers(seed), warnings.catch_warnings():
+        # The package normalises its weights in a way that torch has deprecated.
+        warnings.simplefilter("ignore", FutureWarning)
+        return package.EncodecModel.encodec_model_24khz(pretrained=False)
+
+
+@contextmanager
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    """Draw from `seed` inside, and leave the global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _draw_with_gain(module: nn.Module, *, gain: float, generator: torch.Generator) -> None:
+    """Draw every weight from N(0, gain^2 / fan-in) and set every bias to zero, in order of the modules."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            shape = tuple(_effective_weight(layer).shape)
+            weight = torch.randn(shape, generator=generator) * gain / math.prod(shape[1:]) ** 0.5
+            _set_weight(layer, weight)
+            if layer.bias is not None:
+                layer.bias.data.zero_()
+        elif isinstance(layer, nn.LSTM):
+            for name, values in layer.named_parameters():
+                if name.startswith("bias"):
+                    values.data.zero_()
+                else:
+                    weight = torch.randn(values.shape, generator=generator)
+                    values.data.copy_(weight * gain / values.shape[1] ** 0.5)
+
+
+def _is_normalised(layer: nn.Module) -> bool:
+    """Tell whether the weight is a direction `weight_v` times a length `weight_g`, as torch's weight_norm makes it."""
+    return hasattr(layer, "weight_g") and hasattr(layer, "weight_v")
+
+
+def _effective_weight(layer: Any) -> Tensor:
+    """Return the weight that a convolution or linear layer multiplies by."""
+    if _is_normalised(layer):
+        return torch._weight_norm(layer.weight_v.data, layer.weight_g.data, 0)
+    weight: Tensor = layer.weight.data
+    return weight
+
+
+def _set_weight(layer: Any, weight: Tensor) -> None:
+    """Make `weight` the effective weight of a layer."""
+    if _is_normalised(layer):
+        layer.weight_v.data.copy_(weight)
+        layer.weight_g.data.copy_(weight.flatten(1).norm(dim=1).reshape(layer.weight_g.shape))
+    # A normalised layer keeps its last effective weight as a plain attribute, renewed at each forward.
+    layer.weight.data.copy_(weight)
+
+
+def _effective_size(layer: nn.Module) -> int:
+    """Return how many numbers of its own a layer computes with; the lengths of weight_norm are no extra ones."""
+    return sum(values.numel() for name, values in layer.named_parameters(recurse=False) if name != "weight_g")
+
+
+def _convolution(layer: Any) -> nn.Conv1d:
+    """Return the torch convolution inside the package's padding and normalising wrappers."""
+    convolution: nn.Conv1d = layer.conv.conv
+    return convolution
+
+
+def _convolutions(layer: nn.Module) -> list[nn.Conv1d]:
+    """Return the convolutions on a layer's longest path: of a residual block, those that are not its shortcut."""
+    path = getattr(layer, "block", layer)
+    return [inner for inner in path.modules() if isinstance(inner, nn.Conv1d)]
+
+
+def _last_strided(layers: nn.Sequential) -> int:
+    """Return the index of the last layer that downsamples."""
+    strided = [index for index, layer in enumerate(layers) if any(c.stride[0] > 1 for c in _convolutions(layer))]
+    return strided[-1]
+
+
+def _has_memory(layers: nn.Sequential) -> bool:
+    return any(isinstance(layer, nn.RNNBase) for layer in layers.modules())
+
+
+def _reach_back(layers: nn.Sequential, *, upto: int) -> list[int]:
+    """Return per layer how many samples before a frame's own hop the convolutions reach.
+
+    A causal convolution of k taps (d apart) and stride s is padded with (k - 1) d - (s - 1) values on the left, each
+    worth as many samples as the strides before it multiply to.
+    """
+    reach, step, reaches = 0, 1, []
+    for layer in layers[: upto + 1]:
+        for convolution in _convolutions(layer):
+            taps, gap, stride = convolution.kernel_size[0], convolution.dilation[0], convolution.stride[0]
+            reach += ((taps - 1) * gap - (stride - 1)) * step
+            step *= stride
+        reaches.append(reach)
+    return reaches
+
+
+def _as_input(waveforms: Any, device: torch.device) -> Tensor:
+    samples = torch.as_tensor(waveforms).to(device=device, dtype=torch.float32)
+    if samples.ndim != 2 or 0 in samples.shape:
+        raise ValueError(f"waveforms of shape {tuple(samples.shape)} must be 'batch samples', neither of them zero")
+    return samples
+
+
+def _first_complaint(error: Exception) -> str:
+    """Return the first detail of torch's many-line complaint about a state dict."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    detail = lines[1] if len(lines) > 1 else lines[0]
+    return detail if len(detail) <= 120 else detail[:117] + "..."

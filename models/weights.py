@@ -1,0 +1,101 @@
+"""Weights on disk: their hashes, where they are kept, and how they get there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+CHUNK = 1 << 20
+TIMEOUT_SECONDS = 30.0
+
+
+class WeightsError(ValueError):
+    """Weights that are absent, unreachable or not the ones that were asked for. The message is one line."""
+
+
+def sha256_of_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_of_state(state: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of a state dict, 64 hex digits: names, dtypes, shapes and bytes, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Return where fetched weights are kept: `testtone` in XDG_CACHE_HOME, or else in ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "testtone"
+
+
+def load_state(path: str | Path, *, sha256_prefix: str | None = None) -> dict[str, Tensor]:
+    """Return the state dict in a file, on the CPU. Only tensors are unpickled, never code.
+
+    Raises:
+        WeightsError: if the file is missing, has another hash than `sha256_prefix` begins, or holds no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path} is not a file")
+    if sha256_prefix is not None and not (actual := sha256_of_file(path)).startswith(sha256_prefix):
+        raise WeightsError(f"{path} has sha256 {actual}, expected one that begins with {sha256_prefix}; fetch it again")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path} is not a file of torch weights ({type(error).__name__})") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no state dict (names to tensors)")
+    return state
+
+
+def fetch(url: str, *, file_name: str, sha256_prefix: str, folder: str | Path | None = None) -> Path:
+    """Return the path of a file of known hash, downloaded unless it is there already.
+
+    It is written beside its place and moved there when complete and checked: a broken download leaves nothing behind.
+
+    Raises:
+        WeightsError: if it cannot be reached or has the wrong hash; says what to fetch and where to put it.
+    """
+    path = (Path(folder) if folder is not None else cache_folder()) / file_name
+    if path.is_file() and sha256_of_file(path).startswith(sha256_prefix):
+        return path
+    manual = f"fetch {url} yourself and put it at {path} (its sha256 begins with {sha256_prefix})"
+    partial: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response,
+            tempfile.NamedTemporaryFile(dir=path.parent, suffix=".partial", delete=False) as file,
+        ):
+            partial = Path(file.name)
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+        actual = sha256_of_file(partial)
+        if not actual.startswith(sha256_prefix):
+            raise WeightsError(f"{url} came with sha256 {actual}, which is the wrong one; {manual}")
+        os.replace(partial, path)
+    except (OSError, urllib.error.URLError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(f"{file_name} could not be downloaded ({reason}); {manual}") from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+    return path
