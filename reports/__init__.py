@@ -1,0 +1,19 @@
+"""What we show: one ``report.json`` becomes one page that needs nothing but itself.
+
+``page``     ``render`` and ``write``: the report, sorted the way a reader asks for it, poured into ``page.jinja`` and ``page.css``
+``plots``    intervals as inline SVG, drawn by hand so that they follow the width and the colours of the page
+``schema``   ``validate``: the contract ``schema.json`` (JSON Schema 2020-12), checked without a further dependency
+``wording``  numbers, intervals, durations and verdicts in words
+
+Conventions: a report is the plain dict that ``json.load`` returns; an interval is ``[low, high]`` and either end may be
+null; everything that came from outside is escaped. The same report gives the same bytes, on any machine and any day.
+Nothing of testtone is imported here, so that an old report can be shown again without an encoder in sight.
+
+On the command line: ``python -m testtone.reports run.json -o run.html``.
+"""
+
+from .page import render as render
+from .page import write as write
+from .schema import validate as validate
+
+__all__ = ["render", "validate", "write"]

@@ -1,0 +1,385 @@
+"""One report, one page: the report sorted the way a reader asks for it, poured into ``page.jinja``.
+
+The page needs nothing but itself. Its style is inlined and named by its hash in a content security policy that allows
+nothing else but sounds and pictures from ``data:`` addresses; there is no script, no link that leaves the page, no
+clock. Everything from the report goes through autoescape, so that an encoder named ``<script>`` is just an odd name.
+"""
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import plots, wording
+from .schema import validate
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One claim on one encoder at one site, with its address on the page.
+
+    Attributes:
+        record: the entry of ``report["claims"]``.
+        anchor: id of its row on the page.
+        encoder: the encoder's name as the page shows it.
+        site: the site, or a word for none.
+    """
+
+    record: Record
+    anchor: str
+    encoder: str
+    site: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control as one or several results carry it.
+
+    Attributes:
+        record: the entry of ``claim["controls"]``.
+        name: the reference encoder's name.
+        scope: the encoders or sites it was run for, where the same control gave different answers; else empty.
+    """
+
+    record: Record
+    name: str
+    scope: str
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the probe gave the answer that is known to be right."""
+        return self.record["verdict"] == self.record["expected"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Results that are read against the same thresholds in the same unit: one picture, one table."""
+
+    effect: Record | None
+    threshold: Record | None
+    results: list[Result]
+    controls: list[Control]
+    plot: Markup
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stimulus: with a player where the page has its sound and shows it first, else with a link to there, or neither."""
+
+    label: str
+    sha256: str
+    anchor: str
+    flac: str | None = None
+    seconds: float | None = None
+    sample_rate: float | None = None
+    elsewhere: bool = False
+
+
+@dataclass
+class Section:
+    """All results of one claim, with what is said once for all of them."""
+
+    id: str
+    title: str
+    anchor: str
+    stance: str
+    results: list[Result] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+    sounds: list[Sound] = field(default_factory=list)
+
+    def said(self, name: str) -> list[Any]:
+        """Return what the records say under a name: each text once, in order, absent ones left out."""
+        return _distinct(result.record.get(name) for result in self.results)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Claims by encoders and sites. A cell holds results; an empty one may have a reason why nothing was run."""
+
+    encoders: list[tuple[str, list[str]]]
+    rows: list[tuple[Section, list[tuple[list[Result], str | None]]]]
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return a report as one self-contained HTML page, the same text for the same report.
+
+    Args:
+        report: the dict that ``report.json`` holds (testtone-report/1, see ``schema.json``).
+
+    Raises:
+        TypeError: if ``report`` is no dict.
+        ValueError: if it breaks the contract; the message names the place.
+    """
+    validate(report)
+    ids = _Ids()
+    names = _names(report["encoders"])
+    results = [_result(record, names, ids) for record in report["claims"]]
+    sections = _sections(results, report, names, ids)
+    decided = [r for r in results if r.record["agrees"] is not None]
+    css = _source("page.css")
+    page = _environment().get_template("page.jinja").render(
+        report=report,
+        css=Markup(css),
+        css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        title=report.get("title") or "What the encoder makes of it",
+        on_trial=[e for e in report["encoders"] if not e["reference"]],
+        names=names,
+        agreeing=sum(r.record["agrees"] for r in decided),
+        decided=len(decided),
+        counts=_counts(results),
+        differing=[r for r in decided if not r.record["agrees"]],
+        sections=sections,
+        titles={section.id: section for section in sections},
+        matrix=_matrix(results, sections, report, names),
+        not_run=_not_run(report),
+        sounds_shown=any(sound.flac for section in sections for sound in section.sounds),
+        environment=list(_flat(report["environment"])),
+        wording=wording,
+    )
+    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate, legal in JSON, cannot be written
+
+
+def write(report: dict[str, Any], path: str | Path) -> Path:
+    """Write a report as one HTML file (UTF-8) and return its path.
+
+    Raises:
+        TypeError, ValueError: see ``render``.
+        OSError: if the file cannot be written.
+    """
+    page = render(report)
+    path = Path(path)
+    path.write_text(page, encoding="utf-8", newline="\n")
+    return path
+
+
+class _Ids:
+    """Hands out ids that are valid in a fragment, readable, and unique on the page."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, *words: str) -> str:
+        stem = ".".join(re.sub(r"[^A-Za-z0-9_-]+", "-", word).strip("-")[:60] or "x" for word in words)
+        name, n = stem, 1
+        while name in self._taken:
+            n += 1
+            name = f"{stem}.{n}"
+        self._taken.add(name)
+        return name
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("count", "duration", "interval", "limit", "number", "percent", "value"):
+        environment.filters[name] = getattr(wording, name)
+    environment.filters["words"] = wording.verdict
+    return environment
+
+
+def _source(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _distinct(items: Iterable[Any]) -> list[Any]:
+    """Return the items that are not empty, each once, in order. They need not be hashable."""
+    kept: list[Any] = []
+    for item in items:
+        if item not in (None, "", {}) and item not in kept:
+            kept.append(item)
+    return kept
+
+
+def _names(encoders: Iterable[Record]) -> dict[str, str]:
+    """Return each encoder's name by its spec; the spec itself where two share a name."""
+    encoders = list(encoders)
+    uses = Counter(e["name"] for e in encoders)
+    return {e["spec"]: e["name"] if uses[e["name"]] == 1 and e["name"] else e["spec"] for e in encoders}
+
+
+def _named(spec: str | None, names: Mapping[str, str]) -> str:
+    return names.get(spec, spec) if spec else "all encoders"
+
+
+def _site(site: str | None) -> str:
+    return site or "as a whole"
+
+
+def _result(record: Record, names: Mapping[str, str], ids: _Ids) -> Result:
+    encoder, site = _named(record["encoder"], names), _site(record["site"])
+    return Result(record, ids.new("result", record["id"], encoder, site), encoder, site)
+
+
+def _counts(results: Iterable[Result]) -> list[tuple[str, int]]:
+    """Return how often each verdict was reached, in the order of the legend."""
+    counts = Counter(r.record["verdict"] for r in results)
+    return [(word, counts[word]) for word in wording.VERDICTS if counts[word]]
+
+
+def _not_run(report: Record) -> list[Record]:
+    return (report.get("exit") or {}).get("not_run") or []
+
+
+def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str], ids: _Ids) -> list[Section]:
+    """Return one section for each claim, in the order of the report."""
+    sections: dict[str, Section] = {}
+    for result in results:
+        record = result.record
+        if record["id"] not in sections:
+            anchor = ids.new("claim", record["id"])
+            sections[record["id"]] = Section(record["id"], record["title"], anchor, record["stance"])
+        sections[record["id"]].results.append(result)
+    heard: dict[str, Sound] = {}
+    for section in sections.values():
+        section.figures.extend(_figures(section, names, ids))
+        section.sounds.extend(_sounds(section, report.get("sounds") or {}, heard, ids))
+    return list(sections.values())
+
+
+def _figures(section: Section, names: Mapping[str, str], ids: _Ids) -> list[Figure]:
+    """Return a figure for each pair of thresholds and unit; a result without an effect joins where its thresholds fit."""
+    groups: list[tuple[Record | None, Record | None, list[Result]]] = []
+    for result in sorted(section.results, key=lambda r: r.record["effect"] is None):
+        effect, threshold = result.record["effect"], result.record["threshold"]
+        for known, limits, members in groups:
+            if limits == threshold and (effect is None or known is None or known["unit"] == effect["unit"]):
+                members.append(result)
+                break
+        else:
+            groups.append((effect, threshold, [result]))
+    place = {id(result): i for i, result in enumerate(section.results)}
+    figures = []
+    for effect, threshold, members in groups:
+        members.sort(key=lambda r: place[id(r)])
+        controls = _controls(members, names)
+        plot = plots.interval_plot(
+            [*map(_row, members), *map(_control_row, controls)],
+            ids=ids.new("plot", section.id),
+            title=f"{section.title}: effects, intervals and thresholds",
+            **{k: wording.as_float((threshold or {}).get(k)) for k in ("supported_above", "refuted_below")},
+        )
+        figures.append(Figure(effect, threshold, members, controls, plot))
+    return figures
+
+
+def _controls(results: list[Result], names: Mapping[str, str]) -> list[Control]:
+    """Return the controls of some results, equal ones once; where one encoder gave several answers, with their scope."""
+    carried: list[tuple[Record, list[Result]]] = []
+    for result in results:
+        for record in result.record["controls"]:
+            carriers = next((carriers for known, carriers in carried if known == record), None)
+            if carriers is None:
+                carried.append((record, [result]))
+            else:
+                carriers.append(result)
+    controls = []
+    for record, carriers in carried:
+        rivals = [
+            result
+            for other, others in carried
+            if other is not record and (other["encoder"], other["expected"]) == (record["encoder"], record["expected"])
+            for result in others
+        ]
+        controls.append(Control(record, _named(record["encoder"], names), _scope(carriers, rivals)))
+    return sorted(controls, key=lambda c: c.scope)
+
+
+def _scope(carriers: list[Result], rivals: list[Result]) -> str:
+    """Return what sets some results apart from others: encoders, else sites, else both; nothing if there are no others."""
+    if not rivals:
+        return ""
+    for tell in (lambda r: r.encoder, lambda r: r.site):
+        if not {tell(r) for r in carriers} & {tell(r) for r in rivals}:
+            return ", ".join(_distinct(tell(r) for r in carriers))
+    return ", ".join(f"{r.encoder} {r.site}" for r in carriers)
+
+
+def _row(result: Result) -> plots.Row:
+    return _plot_row(result.encoder, result.site, result.record["verdict"], result.record, hollow=False)
+
+
+def _control_row(control: Control) -> plots.Row:
+    word = control.record["verdict"]
+    if not control.as_expected:
+        word = f"must be {control.record['expected']}, came out {word}"
+    group = f"Controls for {control.scope}" if control.scope else "Controls, whose answer is known"
+    return _plot_row(group, control.name, word, control.record, hollow=True)
+
+
+def _plot_row(group: str, label: str, word: str, record: Record, *, hollow: bool) -> plots.Row:
+    effect = record["effect"]
+    low, high = wording.ends(effect)
+    value = wording.as_float((effect or {}).get("value"))
+    remark = wording.verdict(word) + (f"  {wording.value(effect)}" if value is not None else "")
+    return plots.Row(group, label, remark, record["verdict"], value, low, high, hollow)
+
+
+def _sounds(section: Section, sounds: Mapping[str, Record], heard: dict[str, Sound], ids: _Ids) -> list[Sound]:
+    """Return a claim's stimuli, each once. Sounds are large: the page carries each one once, later claims link to it."""
+    listed: dict[str, Sound] = {}
+    for stimulus in (s for result in section.results for s in result.record["stimuli"]):
+        key = stimulus["sha256"]
+        if key in listed:
+            continue
+        known = sounds.get(key)
+        label = stimulus["label"] or (known or {}).get("label") or "a stimulus without a name"
+        if key in heard:
+            listed[key] = Sound(label, key, heard[key].anchor, elsewhere=True)
+        elif known is None:
+            listed[key] = Sound(label, key, "")
+        else:
+            listed[key] = heard[key] = Sound(
+                label, key, ids.new("sound", key[:12]), known["flac"], known.get("seconds"), known.get("sample_rate")
+            )
+    return list(listed.values())
+
+
+def _matrix(results: list[Result], sections: list[Section], report: Record, names: Mapping[str, str]) -> Matrix:
+    """Return the overview. Columns follow the report's encoders and the order in which sound passes the sites."""
+    shown = {section.id for section in sections}
+    missing = {
+        (m.get("id"), _named(m.get("encoder"), names), _site(m.get("site"))): m.get("why") or "not run"
+        for m in _not_run(report)
+        if m.get("id") in shown
+    }
+    columns = _distinct([(r.encoder, r.site) for r in results] + [(encoder, site) for _, encoder, site in missing])
+    order = [*names.values(), *_distinct(e for e, _ in columns)]
+    sites = [*wording.SITES, *_distinct(s for _, s in columns)]
+    columns.sort(key=lambda c: (order.index(c[0]), sites.index(c[1])))
+    encoders: list[tuple[str, list[str]]] = []
+    for encoder, site in columns:
+        if not encoders or encoders[-1][0] != encoder:
+            encoders.append((encoder, []))
+        encoders[-1][1].append(site)
+    rows = []
+    for section in sections:
+        cells = []
+        for column in columns:
+            found = [r for r in section.results if (r.encoder, r.site) == column]
+            cells.append((found, None if found else missing.get((section.id, *column))))
+        rows.append((section, cells))
+    return Matrix(encoders, rows)
+
+
+def _flat(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield name and value of all leaves, names of nested ones joined by a full stop."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
