@@ -57,7 +57,7 @@ VOICINGS = ("close", "open", "drop2")
 
 def hz_from_midi(midi: float) -> float:
     """Return the frequency in Hz of a MIDI number, equal temperament, A4 = 440 Hz."""
-    return A4_HZ * 2.0 ** ((midi - A4_MIDI) / 12.0)
+    return A4_HZ * math.exp2((midi - A4_MIDI) / 12.0)
 
 
 def midi_from_hz(hz: float) -> float:

@@ -1,8 +1,11 @@
-"""Notes rendered with FluidSynth: reproducible to the bit, without room, at the rate asked for.
+"""Notes rendered with FluidSynth: reproducible to the bit, without room, free of aliases.
 
 A synthesizer that stays open keeps tails of earlier notes, so each render gets a fresh one; renders are kept in memory
 and reused by content. Samples come as floats, because the 16-bit path adds dither from the C library's random numbers.
-Reverb and chorus are off. Left and right are averaged. Times of notes are kept to 64 samples, FluidSynth's block.
+Reverb and chorus are off. Left and right are averaged. FluidSynth plays at four times the rate asked for, and what
+lies above Nyquist is cut away. Notes start on its grid of 64 of those samples (0.7 ms at 4 x 24 000 Hz) and sound on
+its grid of whole cents. The recordings of a SoundFont have tunings of their own, mostly within 8 cents (a choir within
+17): where a frequency must be exact, measure it or use a tone.
 
 A SoundFont goes by the SHA-256 of its file; the default is the General MIDI SoundFont inside the pretty_midi package.
 FluidSynth itself is a system library: without it this module imports, and a render raises ``FluidSynthMissingError``.
@@ -21,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.fft
 from testtone.stimuli.sources import OFFSET_SECONDS, Note, Render, Source
 
 if TYPE_CHECKING:
@@ -32,6 +36,9 @@ BEND_STEPS_PER_SEMITONE = 4096  # 14 bits over +-2 semitones, the default range 
 PERCUSSION_CHANNEL = 9
 CHANNELS = 256
 CACHE_BYTES = 256 * 2**20
+MIN_RATE, MAX_RATE = 8000, 96000  # Hz, FluidSynth's own limits
+OVERSAMPLING = 4
+GUARD_SECONDS = 0.02
 
 INSTALL_HINT = (
     "FluidSynth is not installed, and this stimulus needs it. Debian, Ubuntu: sudo apt-get install libfluidsynth3; "
@@ -202,9 +209,14 @@ def _notes_of(instrument: "pretty_midi.Instrument") -> list[Note]:
 
 
 def _key_and_bend(midi: float) -> tuple[int, int]:
-    """Return the nearest key and the pitch bend that together play a fractional MIDI number."""
+    """Return the nearest key and the pitch bend that together play a fractional MIDI number, to the nearest cent.
+
+    FluidSynth cuts a pitch down to whole cents (measured: a bend of 25 cents plays 24), so the bend aims at the middle
+    of the cent meant.
+    """
     key = round(midi)
-    return key, round((midi - key) * BEND_STEPS_PER_SEMITONE)
+    cents = round(100.0 * (midi - key))
+    return key, 0 if cents == 0 else round((cents + 0.5) / 100.0 * BEND_STEPS_PER_SEMITONE)
 
 
 _cache: OrderedDict[tuple[Any, ...], np.ndarray] = OrderedDict()
@@ -218,15 +230,32 @@ def _rendered(render: Render, samples: int, sample_rate: int) -> np.ndarray:
         if key in _cache:
             _cache.move_to_end(key)
             return _cache[key]
-    wave = _play(render, samples, sample_rate)
-    if render.max_hz is not None:
-        wave = _low_passed(wave, render.max_hz, sample_rate)
+    wave = _band_limited(render, samples, sample_rate)
     wave.flags.writeable = False
     with _cache_lock:
         _cache[key] = wave
         while sum(each.nbytes for each in _cache.values()) > CACHE_BYTES and len(_cache) > 1:
             _cache.popitem(last=False)
     return wave
+
+
+def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
+    """Return the notes at ``sample_rate`` without what lies above Nyquist or ``max_hz``, float64 ``samples``.
+
+    FluidSynth reads a sample recorded at 44 100 Hz without a low-pass: played at 24 000 Hz, bright programs alias
+    (bowed strings at -50 dB). So it plays at up to four times the rate, and the spectrum is cut: flat to 95 % of the
+    limit, zero above it, zero phase. A tail faded to zero keeps the two ends of the block apart.
+    """
+    times = max(1, min(OVERSAMPLING, MAX_RATE // sample_rate))
+    block = scipy.fft.next_fast_len(samples + round(GUARD_SECONDS * sample_rate), real=True)
+    wave = _play(render, times * block, times * sample_rate)
+    tail = times * (block - samples)
+    wave[-tail:] *= 0.5 + 0.5 * np.cos(np.pi * np.arange(1, tail + 1) / tail)
+    hz = np.arange(block // 2 + 1) * (sample_rate / block)
+    limit = sample_rate / 2.0 if render.max_hz is None else min(render.max_hz, sample_rate / 2.0)
+    skirt = np.clip((limit - hz) / (0.05 * limit), 0.0, 1.0)
+    spectrum = scipy.fft.rfft(wave)[: len(hz)] * np.sin(0.5 * np.pi * skirt) ** 2
+    return scipy.fft.irfft(spectrum, block)[:samples] / times
 
 
 def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
@@ -239,7 +268,7 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
         actual = synth.get_setting("synth.sample-rate")
         if actual != sample_rate:
             # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
-            raise ValueError(f"sample_rate={sample_rate} is out of FluidSynth's range (8000 to 96000 Hz)")
+            raise ValueError(f"FluidSynth cannot play at {sample_rate} Hz: it plays {MIN_RATE} to {MAX_RATE} Hz")
         font = synth.sfload(str(path))
         if font < 0:
             raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
@@ -247,7 +276,7 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
         done = 0
         for sample, begins, channel, note in _events(render.notes, sample_rate):
             upto = min(sample, samples)
-            _write(fluidsynth, synth, left[done:upto], right[done:upto])
+            _write(synth, left[done:upto], right[done:upto])
             done = upto
             key, bend = _key_and_bend(note.midi)
             if not begins:
@@ -257,7 +286,7 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
                 raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {path.name}")
             synth.pitch_bend(channel, bend)
             synth.noteon(channel, key, note.velocity)
-        _write(fluidsynth, synth, left[done:], right[done:])
+        _write(synth, left[done:], right[done:])
     finally:
         synth.delete()
     return 0.5 * (left.astype(np.float64) + right)
@@ -282,24 +311,16 @@ def _events(notes: tuple[Note, ...], sample_rate: int) -> list[tuple[int, bool, 
     return sorted(events, key=lambda event: event[:3])
 
 
-def _write(fluidsynth: Any, synth: Any, left: np.ndarray, right: np.ndarray) -> None:
+def _write(synth: Any, left: np.ndarray, right: np.ndarray) -> None:
     """Let the synthesizer fill two contiguous float32 arrays."""
-    if len(left):
-        write = fluidsynth.testtone_write_float
-        if write(synth.synth, len(left), left.ctypes.data, 0, 1, right.ctypes.data, 0, 1) != 0:
-            raise RuntimeError("FluidSynth failed to render")
-
-
-def _low_passed(wave: np.ndarray, max_hz: float, sample_rate: int) -> np.ndarray:
-    """Return the wave without what lies above ``max_hz``: pass to 0.9 of it, raised-cosine skirt, zero phase."""
-    hz = np.fft.rfftfreq(len(wave), 1.0 / sample_rate)
-    skirt = np.clip((max_hz - hz) / (0.1 * max_hz), 0.0, 1.0)
-    return np.fft.irfft(np.fft.rfft(wave) * np.sin(0.5 * np.pi * skirt) ** 2, len(wave))
+    count = len(left)
+    if count and _float_writer()(synth.synth, count, left.ctypes.data, 0, 1, right.ctypes.data, 0, 1) != 0:
+        raise RuntimeError("FluidSynth failed to render")
 
 
 @functools.cache
 def _binding() -> Any:
-    """Return the module ``fluidsynth`` of pyfluidsynth, with the float path bound."""
+    """Return the module ``fluidsynth`` of pyfluidsynth."""
     try:
         fluidsynth = importlib.import_module("fluidsynth")
     except (ImportError, OSError) as error:
@@ -308,10 +329,14 @@ def _binding() -> Any:
         raise FluidSynthMissingError(
             f"the module fluidsynth at {fluidsynth.__file__} is not pyfluidsynth. {INSTALL_HINT}"
         )
+    return fluidsynth
+
+
+@functools.cache
+def _float_writer() -> Any:
+    """Return FluidSynth's function that writes float samples, which pyfluidsynth leaves unbound."""
     whole, pointer = ctypes.c_int, ctypes.c_void_p
-    fluidsynth.testtone_write_float = fluidsynth.cfunc(
-        "fluid_synth_write_float",
-        whole,
+    arguments = (
         ("synth", pointer, 1),
         ("len", whole, 1),
         ("lout", pointer, 1),
@@ -321,7 +346,7 @@ def _binding() -> Any:
         ("roff", whole, 1),
         ("rincr", whole, 1),
     )
-    return fluidsynth
+    return _binding().cfunc("fluid_synth_write_float", whole, *arguments)
 
 
 _soundfonts: dict[str, Path] = {}

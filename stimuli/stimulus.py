@@ -226,7 +226,7 @@ def _rms_for(noise: Noise, wave: np.ndarray) -> float:
     rms = math.sqrt(float(np.mean(wave**2)))
     if rms == 0.0 or noise.snr_db is None:
         raise ValueError(f"snr_db={noise.snr_db} has no sound to be relative to; give the noise rms= instead")
-    return rms * 10.0 ** (-noise.snr_db / 20.0)
+    return rms * math.pow(10.0, -noise.snr_db / 20.0)
 
 
 def _unlabelled(render: Render) -> dict[str, Any]:

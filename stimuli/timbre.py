@@ -35,7 +35,7 @@ class Timbre(Protocol):
         """Return the tone of this timbre at a fractional MIDI number."""
 
 
-def _additive(name: str, options: dict[str, Any]) -> Timbre:
+def _additive(name: str, options: Mapping[str, Any]) -> Timbre:
     """Return the timbre ``name``: a harmonic complex with the options given."""
 
     def play(
@@ -49,19 +49,20 @@ def _additive(name: str, options: dict[str, Any]) -> Timbre:
     return play
 
 
-TIMBRES: Mapping[str, Timbre] = MappingProxyType(
+RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        name: _additive(name, options)
-        for name, options in {
-            "sine": {"harmonics": 1},
-            "tilt": {},
-            "flat": {"tilt_db_per_octave": 0.0},
-            "odd": {"only": "odd"},
-            "formant": {"formant_hz": ((600.0, 120.0), (1200.0, 180.0), (2500.0, 300.0))},
-            "inharmonic": {"inharmonicity": 0.002},
-        }.items()
+        "sine": {"harmonics": 1},
+        "tilt": {},
+        "flat": {"tilt_db_per_octave": 0.0},
+        "odd": {"only": "odd"},
+        "formant": {"formant_hz": ((600.0, 120.0), (1200.0, 180.0), (2500.0, 300.0))},
+        "inharmonic": {"inharmonicity": 0.002},
     }
 )
+"""Options of ``harmonic_complex`` for each additive timbre."""
+
+TIMBRES: Mapping[str, Timbre] = MappingProxyType({name: _additive(name, options) for name, options in RECIPES.items()})
+"""The additive timbres by name: functions that play one pitch."""
 
 
 def note(
