@@ -17,7 +17,7 @@ endif
 
 # A .venv works only where it was made, and only with the Python it was made with. A checkout that
 # was moved or copied would otherwise test the code of the old place.
-ifneq ($(CURDIR):$(wildcard $(VENV)/bin/python),$(shell cat $(READY) 2>/dev/null):$(VENV)/bin/python)
+ifneq "$(CURDIR)" "$(shell test -x $(VENV)/bin/python && cat $(READY) 2>/dev/null)"
 .PHONY: $(READY)
 endif
 
