@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,11 @@ class Figure:
     controls: list[Control]
     plot: Markup
 
+    @property
+    def level(self) -> str:
+        """The confidence that all intervals share, in words; empty if they differ."""
+        return _level(entry.record["effect"] for entry in (*self.results, *self.controls))
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -100,6 +106,17 @@ class Section:
     def said(self, name: str) -> list[Any]:
         """Return what the records say under a name: each text once, in order, absent ones left out."""
         return _distinct(result.record.get(name) for result in self.results)
+
+
+    @property
+    def parts(self) -> list[Record]:
+        """The other readings of all results."""
+        return [part for result in self.results for part in result.record["parts"]]
+
+    @property
+    def part_level(self) -> str:
+        """The confidence that the intervals of all other readings share, in words; empty if they differ."""
+        return _level(part["effect"] for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -137,9 +154,8 @@ def render(report: dict[str, Any]) -> str:
         agreeing=sum(r.record["agrees"] for r in decided),
         decided=len(decided),
         counts=_counts(results),
-        differing=[r for r in decided if not r.record["agrees"]],
+        differing=_differing(sections),
         sections=sections,
-        titles={section.id: section for section in sections},
         matrix=_matrix(results, sections, report, names),
         not_run=_not_run(report),
         sounds_shown=any(sound.flac for section in sections for sound in section.sounds),
@@ -186,8 +202,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("count", "duration", "interval", "limit", "number", "percent", "value"):
+    for name in ("count", "duration", "interval", "limit", "moment", "number", "percent", "probability", "value"):
         environment.filters[name] = getattr(wording, name)
+    environment.filters["groupby_encoder"] = lambda results: groupby(results, key=lambda r: r.encoder)
     environment.filters["words"] = wording.verdict
     return environment
 
@@ -203,6 +220,11 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
         if item not in (None, "", {}) and item not in kept:
             kept.append(item)
     return kept
+
+
+def _level(effects: Iterable[Record | None]) -> str:
+    levels = {wording.percent(effect["confidence"]) for effect in effects if effect and effect["ci"]}
+    return levels.pop() if len(levels) == 1 else ""
 
 
 def _names(encoders: Iterable[Record]) -> dict[str, str]:
@@ -296,7 +318,7 @@ def _controls(results: list[Result], names: Mapping[str, str]) -> list[Control]:
             for result in others
         ]
         controls.append(Control(record, _named(record["encoder"], names), _scope(carriers, rivals)))
-    return sorted(controls, key=lambda c: c.scope)
+    return sorted(controls, key=lambda c: (c.scope, c.record["expected"] != "supported"))
 
 
 def _scope(carriers: list[Result], rivals: list[Result]) -> str:
@@ -310,22 +332,19 @@ def _scope(carriers: list[Result], rivals: list[Result]) -> str:
 
 
 def _row(result: Result) -> plots.Row:
-    return _plot_row(result.encoder, result.site, result.record["verdict"], result.record, hollow=False)
+    return _plot_row(result.record, group=result.encoder, label=result.site)
 
 
 def _control_row(control: Control) -> plots.Row:
-    word = control.record["verdict"]
-    if not control.as_expected:
-        word = f"must be {control.record['expected']}, came out {word}"
-    group = f"Controls for {control.scope}" if control.scope else "Controls, whose answer is known"
-    return _plot_row(group, control.name, word, control.record, hollow=True)
+    group = f"Control that must be {control.record['expected']}" + (f", for {control.scope}" if control.scope else "")
+    return _plot_row(control.record, group=group, label=control.name, sign="" if control.as_expected else "≠ ", hollow=True)
 
 
-def _plot_row(group: str, label: str, word: str, record: Record, *, hollow: bool) -> plots.Row:
+def _plot_row(record: Record, *, group: str, label: str, sign: str = "", hollow: bool = False) -> plots.Row:
     effect = record["effect"]
     low, high = wording.ends(effect)
     value = wording.as_float((effect or {}).get("value"))
-    remark = wording.verdict(word) + (f"  {wording.value(effect)}" if value is not None else "")
+    remark = sign + wording.verdict(record["verdict"]) + (f" {wording.value(effect)}" if value is not None else "")
     return plots.Row(group, label, remark, record["verdict"], value, low, high, hollow)
 
 
@@ -374,6 +393,12 @@ def _matrix(results: list[Result], sections: list[Section], report: Record, name
             cells.append((found, None if found else missing.get((section.id, *column))))
         rows.append((section, cells))
     return Matrix(encoders, rows)
+
+
+def _differing(sections: Iterable[Section]) -> list[tuple[Section, list[Result]]]:
+    """Return the claims on which an encoder and the post differ, with the results that do."""
+    pairs = ((section, [r for r in section.results if r.record["agrees"] is False]) for section in sections)
+    return [(section, results) for section, results in pairs if results]
 
 
 def _flat(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:

@@ -21,6 +21,7 @@ from .wording import limit, number, shorten
 _TOP = 40  # px: two lines for the names of the thresholds
 _HEADING = 27  # px: the name of an encoder
 _ROW = 31  # px: a label and the interval below it
+_FOOT = 5  # px: air above the axis
 _AXIS = 40  # px: ticks, their numbers, the direction
 _MARGIN = 3.0  # % of the width kept free at either end
 _FAR = 8.0  # an effect farther out than this many typical distances becomes an arrow
@@ -79,7 +80,7 @@ def interval_plot(
         raise ValueError("rows=[] is empty; a plot needs at least one row")
     low, high = domain(rows, thresholds=(supported_above, refuted_below))
     groups = sum(1 for i, row in enumerate(rows) if i == 0 or row.group != rows[i - 1].group)
-    bottom = _TOP + groups * _HEADING + len(rows) * _ROW
+    bottom = _TOP + groups * _HEADING + len(rows) * _ROW + _FOOT
     height = bottom + _AXIS
     words = describe(rows, supported_above=supported_above, refuted_below=refuted_below)
 
@@ -97,7 +98,7 @@ def interval_plot(
     for index, row in enumerate(rows):
         if index == 0 or row.group != rows[index - 1].group:
             y += _HEADING
-            parts.append(f'<text class="group" x="0" y="{y - 7}">{escape(shorten(row.group, characters=42))}</text>')
+            parts.append(f'<text class="group" x="0" dx="8" y="{y - 7}">{escape(shorten(row.group, characters=42))}</text>')
         parts.extend(_row(row, at, y))
         y += _ROW
     return Markup("\n".join([*parts, "</svg>"]))
@@ -188,8 +189,8 @@ def _row(row: Row, at: Callable[[float], float], y: float) -> Iterator[str]:
     line = y + 22
     colour = f"v-{row.verdict}" if row.verdict else "v-none"
     yield f'<g class="{"control" if row.hollow else "trial"} {colour}">'
-    yield f'<text class="label" x="0" dx="10" y="{y + 10}">{escape(shorten(row.label, characters=24))}</text>'
-    yield f'<text class="remark" x="100%" y="{y + 10}" text-anchor="end">{escape(row.remark)}</text>'
+    yield f'<text class="label" x="0" dx="16" y="{y + 10}">{escape(shorten(row.label, characters=24))}</text>'
+    yield f'<text class="remark" x="100%" dx="-8" y="{y + 10}" text-anchor="end">{escape(row.remark)}</text>'
     places = [None if v is None or math.isnan(v) else at(v) for v in (row.value, row.low, row.high)]
     dot, low, high = places
     if low is not None or high is not None:

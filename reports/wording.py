@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 # The order is the order of the legend: decided first, then undecided, then unfit to decide.
@@ -81,18 +82,21 @@ def count(value: Any) -> str:
 def limit(value: Any) -> str:
     """Return a threshold as it was set: all its digits, no rounding that could hide on which side an interval ends."""
     value = as_float(value)
-    if value is None or not math.isfinite(value) or (value and not 1e-3 <= abs(value) < 1e6):
+    if value is None or not math.isfinite(value) or (value and not 1e-4 <= abs(value) < 1e6):
         return number(value)
     return f"{value:.10g}".replace("-", "−")
 
 
 def decimals_for(effect: Mapping[str, Any] | None) -> int | None:
-    """Return how many decimals an effect deserves: its interval's width to three digits; None where there is no width."""
+    """Return how many decimals an effect deserves, by the width of its interval; None where there is no width.
+
+    Three for anything narrower than 10, so that columns line up, and two significant digits of the width in any case.
+    """
     low, high = ends(effect)
     width = high - low if low is not None and high is not None else 0.0
-    if not math.isfinite(width) or width <= 0 or not 1e-6 < width < 1e6:
+    if not 1e-6 < width < 1e6:
         return None
-    return min(8, max(0, 2 - math.floor(math.log10(width))))
+    return max(3 if width < 10 else 0, 1 - math.floor(math.log10(width)))
 
 
 def ends(effect: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
@@ -118,7 +122,13 @@ def interval(effect: Mapping[str, Any] | None) -> str:
 def percent(confidence: Any) -> str:
     """Return a confidence of 0.9 as ``90 %``; an empty text if there is none."""
     confidence = as_float(confidence)
-    return f"{100 * confidence:.4g} %" if confidence is not None and math.isfinite(confidence) else ""
+    return f"{100 * confidence:.4g}\u00a0%" if confidence is not None and math.isfinite(confidence) else ""
+
+
+def probability(p: Any) -> str:
+    """Return a p-value with two significant digits, however small, in plain decimals down to 0.00001."""
+    p = as_float(p)
+    return f"{p:.2g}" if p is not None and 1e-4 <= p <= 1 else f"{p:.5f}" if p is not None and 1e-5 <= p < 1 else number(p)
 
 
 def duration(seconds: Any) -> str:
@@ -127,11 +137,20 @@ def duration(seconds: Any) -> str:
     if seconds is None or not math.isfinite(seconds) or not 0 <= seconds < 1e9:
         return number(seconds)
     if seconds < 59.95:
-        return f"{number(seconds, decimals=1 if seconds >= 1 else 2)} s"
+        return f"{number(seconds, decimals=1 if seconds >= 1 else 2)}\u00a0s"
     whole = round(seconds)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return f"{whole // 60}\u00a0min {whole % 60}\u00a0s"
+    return f"{whole // 3600}\u00a0h {whole % 3600 // 60}\u00a0min"
+
+
+def moment(text: str) -> str:
+    """Return an ISO 8601 time as ``2026-01-02 03:04 UTC``; what is none stays as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{when:%Y-%m-%d %H:%M} {when.tzname() or ''}".rstrip()
 
 
 def verdict(word: str) -> str:
