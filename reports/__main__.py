@@ -10,7 +10,7 @@ from .page import write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 for a page, 2 for a file that cannot be read, understood or written."""
+    """Run the command line; return 0 for a page, 2 for a file that cannot be read, understood or written."""
     parser = argparse.ArgumentParser(prog="python -m testtone.reports", description="Make a page from a report.")
     parser.add_argument("report", type=Path, help="report.json as a run of the claims wrote it")
     parser.add_argument("-o", "--output", type=Path, help="where the page goes (default: beside the report, as .html)")

@@ -24,6 +24,10 @@ from .schema import validate
 
 Record = Mapping[str, Any]
 
+# Control characters, overrides of the reading direction (which would reverse their surroundings as well) and lone
+# surrogates (legal in JSON, impossible in UTF-8): none of them means anything on this page.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 @dataclass(frozen=True)
 class Result:
@@ -73,14 +77,18 @@ class Figure:
     plot: Markup
 
     @property
+    def _records(self) -> list[Record]:
+        return [*(result.record for result in self.results), *(control.record for control in self.controls)]
+
+    @property
     def level(self) -> str:
         """The confidence that all intervals share, in words; empty if they differ."""
-        return _level(entry.record["effect"] for entry in (*self.results, *self.controls))
+        return _level(record["effect"] for record in self._records)
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A stimulus: with a player where the page has its sound and shows it first, else with a link to there, or neither."""
+    """A stimulus: with a player where it comes first and the report carries its sound; later, a link to there."""
 
     label: str
     sha256: str
@@ -106,7 +114,6 @@ class Section:
     def said(self, name: str) -> list[Any]:
         """Return what the records say under a name: each text once, in order, absent ones left out."""
         return _distinct(result.record.get(name) for result in self.results)
-
 
     @property
     def parts(self) -> list[Record]:
@@ -144,7 +151,8 @@ def render(report: dict[str, Any]) -> str:
     sections = _sections(results, report, names, ids)
     decided = [r for r in results if r.record["agrees"] is not None]
     css = _source("page.css")
-    page = _environment().get_template("page.jinja").render(
+    template = _environment().get_template("page.jinja")
+    page = template.render(
         report=report,
         css=Markup(css),
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
@@ -162,7 +170,7 @@ def render(report: dict[str, Any]) -> str:
         environment=list(_flat(report["environment"])),
         wording=wording,
     )
-    return page.encode("utf-8", "replace").decode("utf-8")  # a lone surrogate, legal in JSON, cannot be written
+    return _UNPRINTABLE.sub("\ufffd", page)
 
 
 def write(report: dict[str, Any], path: str | Path) -> Path:
@@ -274,7 +282,7 @@ def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str
 
 
 def _figures(section: Section, names: Mapping[str, str], ids: _Ids) -> list[Figure]:
-    """Return a figure for each pair of thresholds and unit; a result without an effect joins where its thresholds fit."""
+    """Return a figure for each pair of thresholds and unit; what has no effect joins where its thresholds fit."""
     groups: list[tuple[Record | None, Record | None, list[Result]]] = []
     for result in sorted(section.results, key=lambda r: r.record["effect"] is None):
         effect, threshold = result.record["effect"], result.record["threshold"]
@@ -300,7 +308,7 @@ def _figures(section: Section, names: Mapping[str, str], ids: _Ids) -> list[Figu
 
 
 def _controls(results: list[Result], names: Mapping[str, str]) -> list[Control]:
-    """Return the controls of some results, equal ones once; where one encoder gave several answers, with their scope."""
+    """Return the controls of some results, equal ones once; with their scope where one gave several answers."""
     carried: list[tuple[Record, list[Result]]] = []
     for result in results:
         for record in result.record["controls"]:
@@ -322,7 +330,7 @@ def _controls(results: list[Result], names: Mapping[str, str]) -> list[Control]:
 
 
 def _scope(carriers: list[Result], rivals: list[Result]) -> str:
-    """Return what sets some results apart from others: encoders, else sites, else both; nothing if there are no others."""
+    """Return what sets some results apart from others: encoders, else sites, else both; empty without others."""
     if not rivals:
         return ""
     for tell in (lambda r: r.encoder, lambda r: r.site):
@@ -337,7 +345,8 @@ def _row(result: Result) -> plots.Row:
 
 def _control_row(control: Control) -> plots.Row:
     group = f"Control that must be {control.record['expected']}" + (f", for {control.scope}" if control.scope else "")
-    return _plot_row(control.record, group=group, label=control.name, sign="" if control.as_expected else "≠ ", hollow=True)
+    sign = "" if control.as_expected else "≠ "
+    return _plot_row(control.record, group=group, label=control.name, sign=sign, hollow=True)
 
 
 def _plot_row(record: Record, *, group: str, label: str, sign: str = "", hollow: bool = False) -> plots.Row:
@@ -349,7 +358,7 @@ def _plot_row(record: Record, *, group: str, label: str, sign: str = "", hollow:
 
 
 def _sounds(section: Section, sounds: Mapping[str, Record], heard: dict[str, Sound], ids: _Ids) -> list[Sound]:
-    """Return a claim's stimuli, each once. Sounds are large: the page carries each one once, later claims link to it."""
+    """Return a claim's stimuli, each once. Sounds are large: the page carries one once, later claims link to it."""
     listed: dict[str, Sound] = {}
     for stimulus in (s for result in section.results for s in result.record["stimuli"]):
         key = stimulus["sha256"]

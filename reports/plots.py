@@ -98,7 +98,8 @@ def interval_plot(
     for index, row in enumerate(rows):
         if index == 0 or row.group != rows[index - 1].group:
             y += _HEADING
-            parts.append(f'<text class="group" x="0" dx="8" y="{y - 7}">{escape(shorten(row.group, characters=42))}</text>')
+            heading = escape(shorten(row.group, characters=42))
+            parts.append(f'<text class="group" x="0" dx="8" y="{y - 7}">{heading}</text>')
         parts.extend(_row(row, at, y))
         y += _ROW
     return Markup("\n".join([*parts, "</svg>"]))
@@ -195,9 +196,8 @@ def _row(row: Row, at: Callable[[float], float], y: float) -> Iterator[str]:
     dot, low, high = places
     if low is not None or high is not None:
         yield _span(low, high, line)
-    for x in places:
-        if x is not None and not 0 <= x <= 100:
-            yield _arrow(x > 50, line)
+    for right in sorted({x > 50 for x in places if x is not None and not 0 <= x <= 100}):
+        yield _arrow(right, line)
     if dot is not None and 0 <= dot <= 100:
         yield f'<circle class="dot" cx="{dot}%" cy="{line}" r="5"/>'
     yield "</g>"

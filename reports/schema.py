@@ -7,7 +7,7 @@ error, never ignored. A test compares it with the ``jsonschema`` package.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -123,7 +123,7 @@ def _pattern(value: Any, limit: str, place: str, _: Any) -> Iterator[str]:
         yield f"{place}={_brief(value)} does not match {limit}"
 
 
-_CHECKS = {
+_CHECKS: Mapping[str, Callable[[Any, Any, str, Mapping[str, Any]], Iterator[str]]] = {
     "const": _const,
     "enum": _enum,
     "required": _required,

@@ -7,7 +7,7 @@ from typing import Any
 
 # The order is the order of the legend: decided first, then undecided, then unfit to decide.
 VERDICTS: Mapping[str, str] = {
-    "supported": "The whole interval lies above the first threshold: on this encoder, at this site, the proposition is true.",
+    "supported": "The whole interval lies above the first threshold: here the proposition is true.",
     "refuted": "The whole interval lies below the second threshold: here the proposition is false.",
     "inconclusive": "The interval reaches across a threshold. More data may decide; this run does not.",
     "not-applicable": "The claim needs something that this encoder does not offer, such as codes or a recurrent layer.",
@@ -40,7 +40,7 @@ def as_float(value: Any) -> float | None:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def number(value: Any, *, decimals: int | None = None) -> str:
@@ -111,12 +111,12 @@ def value(effect: Mapping[str, Any] | None) -> str:
 
 
 def interval(effect: Mapping[str, Any] | None) -> str:
-    """Return an effect's interval as ``[low, high]``, a dash if it has none."""
+    """Return an effect's interval as ``[low, high]``, a missing end as ``none``, a missing interval as a dash."""
     low, high = ends(effect)
     if low is None and high is None:
         return NOTHING
     decimals = decimals_for(effect)
-    return f"[{number(low, decimals=decimals)}, {number(high, decimals=decimals)}]"
+    return f"[{', '.join('none' if end is None else number(end, decimals=decimals) for end in (low, high))}]"
 
 
 def percent(confidence: Any) -> str:
@@ -128,7 +128,9 @@ def percent(confidence: Any) -> str:
 def probability(p: Any) -> str:
     """Return a p-value with two significant digits, however small, in plain decimals down to 0.00001."""
     p = as_float(p)
-    return f"{p:.2g}" if p is not None and 1e-4 <= p <= 1 else f"{p:.5f}" if p is not None and 1e-5 <= p < 1 else number(p)
+    if p is None or not 1e-5 <= p <= 1:
+        return number(p)
+    return f"{p:.2g}" if p >= 1e-4 else f"{p:.6f}"
 
 
 def duration(seconds: Any) -> str:

@@ -24,7 +24,9 @@ def sound(*hz: float, label: str, seconds: float = 0.25) -> tuple[str, dict[str,
     return digest, {"label": label, "seconds": seconds, "sample_rate": SAMPLE_RATE, "flac": flac}
 
 
-def effect(value: float | None, low: float | None, high: float | None, *, name: str, n: int = 24, unit: str = "") -> dict:
+def effect(
+    value: float | None, low: float | None, high: float | None, *, name: str, n: int = 24, unit: str = ""
+) -> dict[str, Any]:
     """Return an effect with its 90 % interval."""
     ci = None if low is None and high is None else [low, high]
     return {"name": name, "value": value, "ci": ci, "confidence": 0.9, "unit": unit, "n": n}
@@ -100,8 +102,8 @@ def sample() -> dict[str, Any]:
         "below": 0.5,
         "quote": "This would make pitch a stable direction in activation space",
         "proposition": "A pitch adds the same direction to the code, whatever surrounds it.",
-        "explanation": "Play an A alone, then an A inside a chord. If the encoder had a direction for A, taking the chord "
-        "without its A away from the chord with it would leave the same arrow each time. The effect is 1 if the arrows "
+        "explanation": "Play an A alone, then an A inside a chord. If the encoder had a direction for A, taking the "
+        "chord without its A away from the chord with it would leave the same arrow each time. The effect is 1 if the arrows "
         "agree, 0 if they agree no better than the arrows of different pitches.",
         "method": "24 pitches in 12 contexts, 16 start phases each. Mean cosine between directions of one pitch in two "
         "contexts, against that of two pitches; two-way jackknife over pitches and contexts.",
@@ -131,9 +133,9 @@ def sample() -> dict[str, Any]:
             },
             {"name": "reliability", "effect": None, "threshold": None, "verdict": None},
         ]
-    claims[2]["reason"] = "Every code of this untrained encoder is 0: its codebooks were never fitted, so no direction exists."
+    claims[2]["reason"] = "Every code of this untrained encoder is 0: no codebook was ever fitted."
     claims[2]["null"] = None
-    claims[3]["known_disagreement"] = "Gain-preserving weights keep each layer in its nearly linear range, and a sum stays a sum."
+    claims[3]["known_disagreement"] = "Gain-preserving weights keep each layer nearly linear, and a sum stays a sum."
     claims[0]["search"] = {"examples": 200, "worst_margin": 0.21, "stimulus": "MIDI 60 +13 cents in a minor triad"}
 
     collapse = {
@@ -143,8 +145,8 @@ def sample() -> dict[str, Any]:
         "below": 0.2,
         "quote": "distinct frequencies can collapse into shared representations",
         "proposition": "Frequencies that alias onto each other share a code.",
-        "explanation": "Sampling too rarely makes a high tone sound like a low one. An encoder thins time out 320-fold: "
-        "do two tones that fall onto the same alias become the same code?",
+        "explanation": "Sampling too rarely makes a high tone sound like a low one. An encoder thins time out "
+        "320-fold: do two tones that fall onto the same alias become the same code?",
         "method": "Pairs f and k · 75 Hz ± f, matched in level; one minus the sine of the angle between their codes.",
         "controls": [
             control("R3", "supported", effect(1.0, 1.0, 1.0, name="theta_pair")),
@@ -171,7 +173,7 @@ def sample() -> dict[str, Any]:
         "below": 0.2,
         "quote": "a summary of the entire oscillatory mixture",
         "proposition": "The code is one texture of the whole mixture, not a sum of parts.",
-        "explanation": "Five partials, each on or off: 32 sounds. Is the code of a mixture the sum of what its partials do alone?",
+        "explanation": "Five partials, each on or off: 32 sounds. Is the code of a mixture the sum of its parts?",
         "method": "Full factorial of five partials, Walsh coefficients, cross-half products; jackknife over 24 sets.",
         "controls": [
             control("R5", "supported", effect(0.43, 0.39, 0.47, name="H"), verdict="inconclusive"),
