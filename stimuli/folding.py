@@ -70,9 +70,13 @@ class Chain:
         return fold(hz, self.rate)
 
     def orientation(self, hz: float) -> int:
-        """Return +1 if ``hz`` lies above the nearest multiple of the final rate or on it, -1 if below (mirrored)."""
+        """Return +1 if ``hz`` lies above the nearest multiple of the final rate, -1 if below it (mirrored).
+
+        On a multiple, and half way between two, both are true: +1.
+        """
         self._audible(hz)
-        return -1 if hz < self.rate * round(hz / self.rate) - TOLERANCE_HZ else 1
+        above = hz - self.rate * math.floor(hz / self.rate)
+        return -1 if self.rate / 2.0 + TOLERANCE_HZ < above < self.rate - TOLERANCE_HZ else 1
 
     def members(self, alias_hz: float) -> tuple[float, ...]:
         """Return all frequencies above 0 and below Nyquist with the alias of ``alias_hz``, ascending.
