@@ -1,1 +1,27 @@
-"""Who listens: encoders behind one contract, and the references that put the probes on trial."""
+"""Who listens: encoders behind one contract, and the references that put the probes on trial.
+
+==============  =================================================================================
+`protocol`      what testtone asks of an encoder, and what an encoder may offer beyond it
+`specs`         from what a person types after `--encoder` to an encoder
+`tap`           an encoder from any torch module, by the names of its modules
+`encodec`       EnCodec at 24 kHz: published, and untrained in two ways
+`references`    encoders whose answers are known in advance
+`listening`     waveforms in, checked activations out
+`quantisers`    codebooks for encoders that were never trained
+`weights`       hashes of weights, and how weights get here
+==============  =================================================================================
+
+Conventions: waveforms are float32 'batch samples', mono, in [-1, 1], at the encoder's own sample rate. Activations are
+'batch channels frames', codes 'batch codebooks frames'. Nothing here knows of stimuli or probes. `encodec` and its
+package are imported only when an encoder of theirs is asked for.
+"""
+
+from .protocol import CODES as CODES
+from .protocol import OPTIONAL_ATTRIBUTES as OPTIONAL_ATTRIBUTES
+from .protocol import SITES as SITES
+from .protocol import Encoder as Encoder
+from .specs import EncoderSpecError as EncoderSpecError
+from .specs import available as available
+from .specs import resolve as resolve
+from .tap import TappedEncoder as TappedEncoder
+from .tap import tap as tap

@@ -38,8 +38,8 @@ BANDWIDTH_KBPS = 6.0
 GAIN = 1.3
 """Standard deviation of a weight of the gain initialisation, times the square root of its fan-in."""
 
-MEMORY_SECONDS = 0.4
-"""After this long an untrained LSTM has forgotten how the clip began, to 1e-4 of the code (measured, both kinds)."""
+SETTLED = 1e-3
+"""A frame has forgotten how its clip began when that moves it by less than this share of the response to a sound."""
 
 CALIBRATION_BATCH = 4
 
@@ -87,7 +87,8 @@ class EncodecEncoder:
         """Number of codebooks in use at this bandwidth; 0 without quantiser."""
         if self._quantizer is None:
             return 0
-        return int(self._quantizer.get_num_quantizers_for_bandwidth(self._frame_rate, self.bandwidth_kbps))
+        used: int = self._quantizer.get_num_quantizers_for_bandwidth(self._frame_rate, self.bandwidth_kbps)
+        return used
 
     @property
     def frame_rates(self) -> dict[str, float]:
@@ -99,20 +100,23 @@ class EncodecEncoder:
 
     @property
     def margin_seconds(self) -> dict[str, tuple[float, float]]:
-        """Seconds to ignore at the start of a clip; causal as it is, the end needs none if it is a whole hop."""
-        starts = _reach_back(self.module, upto=self._stack_end)
-        whole = _reach_back(self.module, upto=len(self.module) - 1)[-1]
-        margins = {"first_conv": starts[0], "stack_end": starts[-1]}
+        """Seconds to ignore at the start and at the end of a clip.
+
+        The start is what the convolutions reach back, and for the sites behind the LSTM how long it remembers the
+        start, which is measured. Causal as the encoder is, the end needs none if the clip is a whole number of hops.
+        """
+        reach = [samples / self.sample_rate for samples in _reach_back(self.module)]
+        starts = {"first_conv": reach[0], "stack_end": reach[self._stack_end]}
         deeper = ("latent",) if self._quantizer is None else ("latent", "quantised")
-        remembered = round(MEMORY_SECONDS * self.sample_rate) if _has_memory(self.module) else 0
-        margins |= dict.fromkeys(deeper, whole + remembered)
-        return {site: (samples / self.sample_rate, 0.0) for site, samples in margins.items()}
+        starts |= dict.fromkeys(deeper, max(reach[-1], self._memory_seconds))
+        return {site: (seconds, 0.0) for site, seconds in starts.items()}
 
     @cached_property
     def first_conv_filters(self) -> NDArray[np.float32]:
         """The first convolution as a correlation, 'channels taps'."""
         weight = _effective_weight(_convolution(self.module[0]))
-        return weight[:, 0].cpu().numpy().copy()
+        filters: NDArray[np.float32] = weight[:, 0].cpu().numpy().copy()
+        return filters
 
     @property
     def parameters(self) -> int:
@@ -200,6 +204,27 @@ class EncodecEncoder:
         sites["latent"] = values
         return sites
 
+    @cached_property
+    def _memory_seconds(self) -> float:
+        """How long the latent tells that its clip began there, in fifths of a second, rounded up.
+
+        Noise at RMS .1 is heard from its beginning and after a second of silence; `SETTLED` says when they agree.
+        """
+        rest, sound = self.sample_rate, 2 * self.sample_rate
+        noise = 0.1 * np.random.default_rng(0).standard_normal(sound)
+        clips = np.zeros((2, rest + sound), np.float32)
+        clips[0, :sound] = noise
+        clips[1, rest:] = noise
+        with torch.no_grad():
+            fresh, rested = self._forward(torch.from_numpy(clips).to(self.device))["latent"].double().cpu()
+        silence = rested[:, self._frame_rate - 1 : self._frame_rate]
+        frames = 2 * self._frame_rate
+        fresh, rested = fresh[:, :frames], rested[:, self._frame_rate : self._frame_rate + frames]
+        response = (rested - silence).square().sum(dim=0).mean().sqrt()
+        moved = (fresh - rested).square().sum(dim=0).sqrt() > SETTLED * response
+        last = int(moved.nonzero()[-1, 0]) + 1 if bool(moved.any()) else 0
+        return math.ceil(5 * last / self._frame_rate) / 5
+
     def _layers(self) -> list[Any]:
         """Return the quantiser's layers in use."""
         return [] if self._quantizer is None else list(self._quantizer.vq.layers[: self.codebooks])
@@ -211,7 +236,7 @@ class EncodecEncoder:
             return
         self._needs_fit = False
         self._fitted = fit_residual_codebooks(
-            self._calibration_latents(), codebooks=self.codebooks, entries=self._quantizer.bins
+            self._calibration_latents(), codebooks=self.codebooks, entries=self._layers()[0].codebook_size
         )
         for layer, entries, counts in zip(self._layers(), self._fitted.entries, self._fitted.counts, strict=True):
             codebook = layer._codebook
@@ -227,7 +252,7 @@ class EncodecEncoder:
         with torch.no_grad():
             latents = [
                 self._forward(batch.to(self.device))["latent"][..., first:].cpu()
-                for batch in waveforms.split(CALIBRATION_BATCH)
+                for batch in torch.split(waveforms, CALIBRATION_BATCH)
             ]
         return torch.cat(latents).transpose(1, 2).flatten(0, 1)
 
@@ -385,18 +410,14 @@ def _last_strided(layers: nn.Sequential) -> int:
     return strided[-1]
 
 
-def _has_memory(layers: nn.Sequential) -> bool:
-    return any(isinstance(layer, nn.RNNBase) for layer in layers.modules())
-
-
-def _reach_back(layers: nn.Sequential, *, upto: int) -> list[int]:
+def _reach_back(layers: nn.Sequential) -> list[int]:
     """Return per layer how many samples before a frame's own hop the convolutions reach.
 
     A causal convolution of k taps (d apart) and stride s is padded with (k - 1) d - (s - 1) values on the left, each
     worth as many samples as the strides before it multiply to.
     """
     reach, step, reaches = 0, 1, []
-    for layer in layers[: upto + 1]:
+    for layer in layers:
         for convolution in _convolutions(layer):
             taps, gap, stride = convolution.kernel_size[0], convolution.dilation[0], convolution.stride[0]
             reach += ((taps - 1) * gap - (stride - 1)) * step

@@ -302,7 +302,8 @@ def _power_of_bands(
     def power(frames: Floats) -> Floats:
         spectrum = np.fft.rfft((frames * window).reshape(-1, taps))
         bands = (np.square(spectrum.real) + np.square(spectrum.imag)) @ weights
-        return bands.reshape(*frames.shape[:-1], -1)
+        powers: Floats = bands.reshape(*frames.shape[:-1], -1)
+        return powers
 
     return power
 
@@ -314,7 +315,8 @@ def _spectral_shape(power: Floats) -> Floats:
     level = np.log(np.where(peak > 0.0, floored, 1.0))
     level = level - level.mean(axis=-1, keepdims=True)
     length = np.linalg.norm(level, axis=-1, keepdims=True)
-    return level / np.where(length > 1e-9, length, np.inf)
+    shape: Floats = level / np.where(length > 1e-9, length, np.inf)
+    return shape
 
 
 def _frames(samples: Floats, *, taps: int, hop: int) -> Floats:
@@ -326,7 +328,8 @@ def _frames(samples: Floats, *, taps: int, hop: int) -> Floats:
     right = max(0, start + (frames - 1) * hop + taps - length)
     padded = np.pad(samples, ((0, 0), (left, right)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, taps, axis=1)
-    return windows[:, max(0, start) :: hop][:, :frames]
+    frames_of_taps: Floats = windows[:, max(0, start) :: hop][:, :frames]
+    return frames_of_taps
 
 
 def _as_samples(waveforms: Any) -> Floats:
