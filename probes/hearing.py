@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
 from testtone.models.protocol import CODES
-from testtone.stimuli import Stimulus
+from testtone.stimuli import Chain, Stimulus
 
 from .readouts import Readout
 from .records import Measurement
@@ -43,6 +43,8 @@ class Listen:
 
     stimuli: tuple[Stimulus, ...]
     readout: Readout
+    sites: tuple[str, ...] | None = None
+    """Only at these sites; None: at all that the probe was given."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ class Ear:
     frame_rates: Mapping[str, float]
     margins: Mapping[str, Margin]
     strides: tuple[int, ...] | None
+
+    def chain(self, site: str) -> Chain:
+        """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
+        hop = self.sample_rate / self.frame_rates[site]
+        product = 1
+        for index, stride in enumerate(self.strides or ()):
+            product *= stride
+            if product == round(hop):
+                return Chain(self.sample_rate, self.strides[: index + 1])
+        return Chain(self.sample_rate, (max(1, round(hop)),))
 
     def seconds(self, frames: int, *, sites: Sequence[str] | None = None, ramp_seconds: float = 0.02) -> float:
         """Length of a clip with at least ``frames`` frames free of edges and ramps at each of the sites.
@@ -92,6 +104,8 @@ class Heard:
 
     measurements: Mapping[str, Measurement] | None
     fault: str | None
+    error: Exception | None
+    """What a probe itself raised: our fault, to be raised again where the probe is asked about."""
     seconds: float
     """This probe's share of the time: its own, and of each pass in proportion to the clips it asked for."""
 
@@ -100,7 +114,7 @@ def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> di
     """Run probes on one encoder in step, each sound listened to once a round.
 
     A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round in
-    which it happened; it is returned, not raised. A fault of a probe is ours, and is raised.
+    which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
     """
     done: dict[Hashable, Heard] = {}
     spent = dict.fromkeys(probes, 0.0)
@@ -114,7 +128,9 @@ def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> di
                 asked[key] = next(probes[key][1]) if answer is None else probes[key][1].send(answer)
             except StopIteration as stop:
                 spent[key] += time.perf_counter() - started
-                done[key] = Heard(stop.value, None, spent[key])
+                done[key] = Heard(stop.value, None, None, spent[key])
+            except Exception as error:
+                done[key] = Heard(None, None, error, spent[key])
             else:
                 spent[key] += time.perf_counter() - started
         started = time.perf_counter()
@@ -124,7 +140,7 @@ def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> di
             answers = {}
             for key in asked:
                 probes[key][1].close()
-                done[key] = Heard(None, str(fault), spent[key])
+                done[key] = Heard(None, str(fault), None, spent[key])
         elapsed = time.perf_counter() - started
         clips = {key: sum(len(request.stimuli) for request in requests) for key, requests in asked.items()}
         for key in asked:
@@ -172,7 +188,7 @@ def _listen_once(
         key: [
             {
                 site: np.stack([kept[stimulus.sha256, site, request.readout] for stimulus in request.stimuli])
-                for site in ear.sites
+                for site in request.sites or ear.sites
             }
             for request in requests
         ]

@@ -156,13 +156,17 @@ def d_prime_from_auc(area: float, tokens: int) -> float:
 
 def one_sided_p(effect: Effect, bound: float) -> float:
     """p-value of 'the effect is at most ``bound``' from the interval's own standard error."""
-    degrees = effect.n - 1
-    half = (effect.high - effect.low) / 2
-    if not math.isfinite(half):
+    error = standard_error(effect)
+    if not math.isfinite(error):
         return math.nan
-    if half == 0:
+    if error == 0:
         return 0.0 if effect.value > bound else 1.0
-    return float(stats.t.sf((effect.value - bound) / (half / _t(effect.confidence, degrees)), degrees))
+    return float(stats.t.sf((effect.value - bound) / error, effect.n - 1))
+
+
+def standard_error(effect: Effect) -> float:
+    """Standard error of an effect whose interval is symmetric, Student's t with n - 1 degrees of freedom."""
+    return (effect.high - effect.low) / 2 / _t(effect.confidence, effect.n - 1)
 
 
 def verdict(effect: Effect | None, threshold: Threshold) -> str:

@@ -1,0 +1,267 @@
+"""Does a pitch add the same direction to a code whatever surrounds it?
+
+Source: Post 0, section 0.2: "This would make pitch a stable direction in activation space". In words: play a context c, then
+the same context with a pitch p in it. The difference of the two codes is the direction that the pitch adds there. If
+pitches are stable directions, the directions of one pitch in different contexts agree, and agree better than those of
+different pitches do.
+
+Stimuli   pitches x contexts x timbres (sine, additive, FluidSynth) x tokens (`designs.pitches_in_contexts`).
+Readout   RO1: the mean over frames, relative to silence.
+Formula   u(p,c,k) = mean z(c + p) - mean z(c), token k.
+          S_same = mean cosine of u(p,c), u(p,c'),  c != c';  S_diff = mean cosine of u(p,c), u(p',c'), p != p', c != c',
+          p and p' not an octave, fifth or fourth apart (those share partials).
+          effect = (S_same - S_diff) / (1 - S_diff): 1 is one direction per pitch, 0 no more alike than other pitches.
+          The mean over the three timbres decides.
+Phases    Roved: cosines are taken only between sounds that share no start phase. They are stated for directions averaged over `PHASES` = 16 start phases, whatever number of tokens was played: with reliability r (the
+          cosine between two tokens of one cell), a cosine of single tokens grows by 16 / (1 + 15 r) under averaging
+          (Spearman 1910; Brown 1910), which is exact for tokens that are exchangeable. A direction cannot agree with others
+          better than with itself: the upper end of the interval is at most 16 r / (1 + 15 r) at the upper end of r. That
+          settles encoders whose average over frames holds next to nothing, where the growth would magnify noise.
+Parts     frozen: the same over all frames (RO6), the pitch with one waveform in all contexts; the lenient reading.
+          corrected: divided by r, as if over infinitely many phases. Each timbre alone. From timbre A to timbre B.
+Null      pitch labels permuted within each context.
+Interval  two-way jackknife over pitches and contexts.
+Traps     Without silence subtracted every cosine is near 1. The frozen reading is 1 for any linear encoder, whatever it does
+          to pitch. The effect has no meaning where S_diff nears 1 (limit .95): insufficient; where it does so by chance in a
+          resampled estimate, the divisor stops at .05. Level is not matched between
+          c and c + p: adding a pitch adds level, in every context alike; S_diff takes that out.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtone.stimuli import designs
+
+from .hearing import Ear, Listen, Probe
+from .readouts import Frames, mean
+from .records import Effect, Measurement, Null, Part, Threshold
+from .statistics import jackknife_two_way, permutation
+
+VERSION = 1
+PHASES = 16
+"""Start phases that the deciding directions are averaged over, by definition of the claim."""
+
+FRAMES = 24
+CEILING = 0.95
+"""Above this cosine between different pitches, 1 - S_diff is too small to divide by."""
+
+SIZES = {
+    "quick": {"pitches": 12, "contexts": 12, "tokens": 2, "crossed": False},
+    "standard": {"pitches": 12, "contexts": 12, "tokens": 3, "crossed": False},
+    "thorough": {"pitches": 24, "contexts": 12, "tokens": 8, "crossed": True},
+}
+DRAWS = {"quick": 199, "standard": 499, "thorough": 1999}
+THRESHOLD = Threshold(0.5, 0.5)
+
+Cosines = NDArray[np.float64]
+"""``'cells cells'``, cells being pitch-major over (pitch, column)."""
+
+
+def pitch_direction(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+    """Measure the stability of pitch directions at each site; see the module."""
+    size = SIZES[effort]
+    slowest = min(ear.frame_rates[site] for site in ear.sites)
+    design = designs.pitches_in_contexts(
+        rng, **size, seconds=ear.seconds(FRAMES), frame_rate=slowest, harmonics_below_hz=0.42 * ear.sample_rate
+    )
+    averages, frames = yield [Listen(design.stimuli, mean), Listen(design.stimuli, Frames(FRAMES))]
+    return {
+        site: _measure(site, design, averages[site], frames[site], rng=np.random.default_rng(rng.integers(2**63)),
+                       draws=DRAWS[effort])
+        for site in ear.sites
+    }
+
+
+def _measure(
+    site: str, design: designs.PitchesInContexts, averages: NDArray, frames: NDArray, *, rng: np.random.Generator, draws: int
+) -> Measurement:
+    stability = Stability(design, _increments(design, averages))
+    frozen = Stability(design, _increments(design, frames), frozen=True)
+    timbres = list(dict.fromkeys(column.timbre for column in design.columns))
+    said = {column.timbre: column.timbre_name for column in design.columns}
+
+    def estimate(name: str, measure: Callable[[NDArray[np.bool_]], float]) -> Effect:
+        return jackknife_two_way(measure, stability.shape, name=name, unit="normalised cosine")
+
+    reliability = estimate("reliability", stability.reliability)
+    effect = _capped(estimate("phase-roved stability", stability.effect), reliability)
+    different = stability.different()
+    reason = None
+    if not np.isfinite(effect.value):
+        reason = "no pair of increments is left to compare"
+    elif different > CEILING and reliability.low > 0:
+        reason = (f"different pitches already share a direction (mean cosine {different:.3f}, limit {CEILING}): nothing is "
+                  "left to tell a pitch apart by")
+    parts = [
+        Part(name="frozen components (RO6)", effect=estimate("frozen stability", frozen.effect), threshold=THRESHOLD,
+             note="the component keeps its waveform bit for bit; 1 for every linear encoder"),
+        Part(name="corrected for reliability", effect=estimate("corrected stability", stability.corrected),
+             threshold=THRESHOLD, note=f"reliability of one token {stability.reliability():.3f}"),
+        *(Part(name=f"timbre: {said[timbre]}", threshold=THRESHOLD,
+               effect=estimate(f"phase-roved stability, {said[timbre]}",
+                               lambda kept, timbre=timbre: stability.effect(kept, (timbre,))))
+          for timbre in timbres),
+        Part(name="from timbre A to timbre B", effect=estimate("stability across timbres", stability.across_timbres),
+             threshold=THRESHOLD, note="same pitch, other context and other timbre"),
+    ]
+    if reason is not None:
+        return Measurement(site=site, probe="pitch_direction", version=VERSION, effect=None, reason=reason,
+                           parts=tuple(parts), sounds=_sounds(design))
+    null = Null(kind="pitch labels permuted within context", draws=draws,
+                p=permutation(effect.value, stability.permuted, rng=rng, draws=draws))
+    return Measurement(
+        site=site, probe="pitch_direction", version=VERSION, effect=effect, parts=tuple(parts), null=null,
+        sounds=_sounds(design), figures={"cosines": stability.distributions()},
+    )
+
+
+def _capped(effect: Effect, reliability: Effect) -> Effect:
+    """The effect with its upper end no higher than the reliability of a 16-phase direction allows.
+
+    The cap moves an interval that is wider than the scale on its own side only; it leaves the estimate between its ends.
+    """
+    r = max(reliability.high, 0.0)
+    cap = PHASES * r / (1 + (PHASES - 1) * r)
+    high = min(effect.high, cap)
+    return replace(effect, value=min(effect.value, high), low=min(effect.low, high), high=high)
+
+
+class Stability:
+    """Cosines between increments, and what follows from them for any selection of cells ``'pitches contexts'``."""
+
+    def __init__(self, design: designs.PitchesInContexts, increments: NDArray[np.float64], *, frozen: bool = False) -> None:
+        self._timbre = np.array([column.timbre for column in design.columns])
+        self._context = np.array([column.context for column in design.columns])
+        self._pitch = np.arange(len(design.midi))
+        self._frozen = frozen
+        self.shape = (len(design.midi), int(self._context.max()) + 1)
+        pitches, columns, tokens, values = increments.shape
+        unit = increments.reshape(-1, values)
+        length = np.linalg.norm(unit, axis=1, keepdims=True)
+        unit = unit / np.where(length > 0, length, 1)
+        gram = (unit @ unit.T).reshape(pitches * columns, tokens, pitches * columns, tokens)
+        self._cosines: Cosines = gram[:, 0, :, 0] if frozen else _between_performances(gram)
+        distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
+        related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
+        self._unrelated = ~related
+        self._cells = (np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches))
+
+    def effect(self, kept: NDArray[np.bool_], timbres: Sequence[str] | None = None) -> float:
+        """The deciding effect over the cells kept: for 16 phases (roved) or as it is (frozen), mean over timbres."""
+        return self._normalised(kept, self._cosines, timbres, None if self._frozen else PHASES)
+
+    def corrected(self, kept: NDArray[np.bool_]) -> float:
+        """The effect as if averaged over infinitely many phases."""
+        return self._normalised(kept, self._cosines, None, np.inf)
+
+    def across_timbres(self, kept: NDArray[np.bool_]) -> float:
+        """Same pitch against other pitches, both in another context and another timbre."""
+        pitch, column = self._cells
+        other = (self._context[column][:, None] != self._context[column]) & (
+            self._timbre[column][:, None] != self._timbre[column])
+        return self._contrast(self._cosines, kept, other, PHASES)
+
+    def permuted(self, rng: np.random.Generator) -> float:
+        """The effect with pitch labels permuted within each column: one draw from the null."""
+        pitches, columns = len(self._pitch), len(self._timbre)
+        order = np.stack([rng.permutation(pitches) for _ in range(columns)], axis=1)
+        index = (order * columns + np.arange(columns)).ravel()
+        everything = np.ones(self.shape, dtype=bool)
+        return self._normalised(everything, self._cosines[np.ix_(index, index)], None, None if self._frozen else PHASES)
+
+    def reliability(self, kept: NDArray[np.bool_] | None = None) -> float:
+        """Mean cosine between two tokens of one cell."""
+        inside = self._inside(np.ones(self.shape, dtype=bool) if kept is None else kept)
+        return float(np.diag(self._cosines)[inside].mean())
+
+    def different(self) -> float:
+        """Mean cosine of different pitches for 16 phases, over all cells."""
+        pitch, column = self._cells
+        away = self._context[column][:, None] != self._context[column]
+        chosen = away & self._unrelated[np.ix_(pitch, pitch)]
+        return float(self._cosines[chosen].mean() * self._growth(np.ones(self.shape, dtype=bool),
+                                                                 None if self._frozen else PHASES))
+
+    def distributions(self) -> Mapping[str, list[float]]:
+        """Deciles of the cosines of same and of different pitches, for the picture."""
+        pitch, column = self._cells
+        away = (self._context[column][:, None] != self._context[column]) & (
+            self._timbre[column][:, None] == self._timbre[column])
+        same = away & (pitch[:, None] == pitch)
+        other = away & self._unrelated[np.ix_(pitch, pitch)]
+        growth = self._growth(np.ones(self.shape, dtype=bool), None if self._frozen else PHASES)
+        deciles = np.arange(0, 101, 10)
+        return {
+            "same": [float(each) for each in np.percentile(self._cosines[same] * growth, deciles)],
+            "other": [float(each) for each in np.percentile(self._cosines[other] * growth, deciles)],
+        }
+
+    def _normalised(
+        self, kept: NDArray[np.bool_], cosines: Cosines, timbres: Sequence[str] | None, phases: float | None
+    ) -> float:
+        pitch, column = self._cells
+        away = self._context[column][:, None] != self._context[column]
+        values = []
+        for timbre in timbres or dict.fromkeys(self._timbre):
+            of_timbre = self._timbre[column] == timbre
+            values.append(self._contrast(cosines, kept, away & np.outer(of_timbre, of_timbre), phases))
+        return float(np.mean(values))
+
+    def _contrast(self, cosines: Cosines, kept: NDArray[np.bool_], pairs: NDArray[np.bool_], phases: float | None) -> float:
+        pitch, _ = self._cells
+        inside = self._inside(kept)
+        pairs = pairs & np.outer(inside, inside)
+        same, different = pairs & (pitch[:, None] == pitch), pairs & self._unrelated[np.ix_(pitch, pitch)]
+        if not same.any() or not different.any():
+            return float("nan")
+        growth = self._growth(kept, phases)
+        s_same, s_diff = cosines[same].mean() * growth, cosines[different].mean() * growth
+        return float((s_same - s_diff) / (1 - min(s_diff, CEILING)))
+
+    def _growth(self, kept: NDArray[np.bool_], phases: float | None) -> float:
+        """How much a cosine of single tokens grows when both sides are averaged over ``phases`` tokens."""
+        if phases is None:
+            return 1.0
+        r = max(self.reliability(kept), 0.0)
+        if np.isinf(phases):
+            return 1 / r if r > 0 else float("nan")
+        return phases / (1 + (phases - 1) * r)
+
+    def _inside(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        pitch, column = self._cells
+        return kept[pitch, self._context[column]]
+
+
+def _between_performances(gram: NDArray[np.float64]) -> Cosines:
+    """Mean cosine of two cells, ``'cells tokens cells tokens'`` -> ``'cells cells'``, over tokens that share no phase.
+
+    Between contexts only token 0 shares a waveform, that of the frozen pitch. Within a cell every token shares its own, so
+    there different tokens are compared: the diagonal is the reliability.
+    """
+    tokens = gram.shape[1]
+    free = np.ones((tokens, tokens), dtype=bool)
+    free[0, 0] = False
+    other = ~np.eye(tokens, dtype=bool)
+    cosines = np.einsum("atbs,ts->ab", gram, free) / free.sum()
+    np.fill_diagonal(cosines, np.einsum("atas,ts->a", gram, other) / other.sum())
+    return cosines
+
+
+def _increments(design: designs.PitchesInContexts, values: NDArray) -> NDArray[np.float64]:
+    """``'stimuli ...'`` -> ``'pitches columns tokens values'``: with the pitch, minus without."""
+    columns, tokens, pitches = len(design.columns), design.tokens, len(design.midi)
+    flat = values.reshape(len(values), -1).astype(np.float64)
+    alone = flat[: columns * tokens].reshape(columns, tokens, -1)
+    together = flat[columns * tokens :].reshape(pitches, columns, tokens, -1)
+    return together - alone
+
+
+def _sounds(design: designs.PitchesInContexts) -> tuple:
+    """One pitch in three contexts of one timbre."""
+    row = len(design.midi) // 2
+    timbre = design.columns[1].timbre
+    columns = [index for index, column in enumerate(design.columns) if column.timbre == timbre][:3]
+    return tuple((design.together[row][column][0].label, design.together[row][column][0]) for column in columns)

@@ -1,0 +1,65 @@
+"""A claim: a sentence of a post, what would make it true, and who keeps its probe honest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from testtone.models.protocol import SITES
+from testtone.probes.hearing import Ear, Probe
+from testtone.probes.records import Threshold
+
+EFFORTS = ("quick", "standard", "thorough")
+STANCES = ("holds", "does-not-hold", "open")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A reference encoder, and the verdict that the probe must reach on it."""
+
+    encoder: str
+    expected: Literal["supported", "refuted"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One sentence, decided by one effect at each of its sites.
+
+    ``stance`` is what the source says of the proposition; the verdict agrees with the source if a proposition that holds is
+    supported, or one that does not hold is refuted.
+    """
+
+    id: str
+    title: str
+    source: str
+    """Post or paper, and the section."""
+    quote: str
+    proposition: str
+    stance: Literal["holds", "does-not-hold", "open"]
+    sites: tuple[str, ...]
+    probe: Callable[[Ear, np.random.Generator, str], Probe]
+    threshold: Threshold
+    controls: tuple[Control, ...]
+    explanation: str
+    """One paragraph for a musician."""
+    method: str
+    """What was played, what was measured, why these thresholds; for a reader who doubts."""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.sites) - set(SITES)
+        if unknown or not self.sites:
+            raise ValueError(f"sites={self.sites!r} must be some of {', '.join(SITES)}")
+        if self.stance not in STANCES:
+            raise ValueError(f"stance={self.stance!r} must be one of {', '.join(STANCES)}")
+        if {control.expected for control in self.controls} != {"supported", "refuted"}:
+            raise ValueError(f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
+                             "which it is refuted: a probe that cannot say both says nothing")
+
+    def agrees(self, verdict: str) -> bool | None:
+        """Whether a verdict agrees with the source; None where there is nothing to agree on."""
+        if self.stance == "open" or verdict not in ("supported", "refuted"):
+            return None
+        return (verdict == "supported") == (self.stance == "holds")

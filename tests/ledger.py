@@ -1,0 +1,164 @@
+"""The ledger: records as they come in, the table a person reads, and the report that is written of them."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import io
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "testtone-report/1"
+
+Case = tuple[str, str, str]
+"""Claim id, encoder spec, site."""
+
+
+class Ledger:
+    """Collects payloads (record, encoders, environment) and writes them down. Needs no torch."""
+
+    def __init__(self) -> None:
+        self.expected: dict[Case, None] = {}
+        self.records: dict[Case, dict[str, Any]] = {}
+        self.encoders: dict[str, dict[str, Any]] = {}
+        self.environment: dict[str, Any] = {}
+        self.page: Path | None = None
+        self._started = time.time()
+
+    def expect(self, cases: Iterable[tuple[Any, str, str]]) -> None:
+        """Note what is going to run."""
+        self.expected.update(dict.fromkeys((claim.id, spec, site) for claim, spec, site in cases))
+
+    def enter(self, payload: Mapping[str, Any]) -> None:
+        """Take in what one test found."""
+        record = payload["record"]
+        self.records[record["id"], record["encoder"], record["site"]] = record
+        for encoder in payload["encoders"]:
+            self.encoders.setdefault(encoder["spec"], encoder)
+        self.environment = payload["environment"]
+
+    def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
+        """The report as a plain dict, the objects of ``report.json``; claims in the order of the suite, whoever ran them."""
+        order = {case: index for index, case in enumerate(sorted(self.expected))}
+        specs = list(dict.fromkeys(spec for _, spec, _ in self.expected))
+        records = sorted(self.records.values(),
+                         key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])))
+        sounds: dict[str, Any] = {}
+        for record in records:
+            sounds |= record["sounds"]
+        tested = [self.encoders[spec] for spec in specs if spec in self.encoders]
+        beside = [self.encoders[spec] for spec in sorted(set(self.encoders) - set(specs))]
+        return {
+            "schema": SCHEMA,
+            "title": "Claims about audio encoders",
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.time() - self._started, 3),
+            "command": command,
+            "seed": seed,
+            "effort": effort,
+            "environment": self.environment,
+            "encoders": tested + beside,
+            "claims": [{key: value for key, value in record.items() if key != "sounds"} for record in records],
+            "exit": {
+                "ran": len(records),
+                "not_run": [dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": "did not run to its end"}
+                            for case in order if case not in self.records],
+            },
+            "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
+        }
+
+    def write(self, page: Path, *, command: str, seed: int, effort: str) -> None:
+        """Write the page and, beside it, its data; each is whole or not there."""
+        from testtone.reports import render
+
+        report = self.report(command=command, seed=seed, effort=effort)
+        text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+        _write_whole(page.with_suffix(".json"), text)
+        _write_whole(page, render(json.loads(text)))
+        self.page = page
+
+    def lines(self, width: int) -> list[tuple[str, dict[str, bool]]]:
+        """The table for the terminal: text and markup per line."""
+        rows = []
+        for record in sorted(self.records.values(), key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"]))):
+            verdict = record["verdict"] or "no verdict"
+            agrees = {True: "agrees", False: "disagrees", None: ""}[record["agrees"]]
+            if record["known_disagreement"]:
+                agrees = "disagrees (known)"
+            rows.append((record["id"], record["encoder"], record["site"], _interval(record["effect"]), verdict, agrees))
+        heads = ("claim", "encoder", "site", "effect [90 % interval]", "verdict", "with the post")
+        widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+        lines: list[tuple[str, dict[str, bool]]] = [(_aligned(heads, widths), {"bold": True})]
+        lines += [(_aligned(row, widths), _markup(row[4], row[5])) for row in rows]
+        agreeing = [record["agrees"] for record in self.records.values() if record["agrees"] is not None]
+        lines.append((f"{sum(agreeing)} of {len(agreeing)} decided claims agree with the post; "
+                      f"{len(self.records)} records, {len(self.encoders)} encoders heard", {"bold": True}))
+        return lines
+
+
+_SITES = ("first_conv", "stack_end", "latent", "quantised")
+
+
+def introduction(encoder: Mapping[str, Any]) -> str:
+    """One line that says who an encoder is."""
+    rates = encoder.get("frame_rates") or {}
+    sites = ", ".join(f"{site} {rates[site]:g}/s" if site in rates else site for site in encoder["sites"]) or "no site"
+    weights = encoder["weights_sha256"]
+    return (f"on trial: {encoder['spec']}, {encoder['sample_rate']} Hz, {sites}"
+            + (f", weights {weights[:12]}" if weights else ""))
+
+
+def _place(order: Iterable[str], name: str) -> int:
+    names = list(order)
+    return names.index(name) if name in names else len(names)
+
+
+def _interval(effect: Mapping[str, Any] | None) -> str:
+    if effect is None:
+        return "-"
+    low, high = effect["ci"]
+    return f"{effect['value']:6.3f} [{low:6.3f}, {high:6.3f}]"
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _markup(verdict: str, agrees: str) -> dict[str, bool]:
+    if agrees == "agrees":
+        return {"green": True}
+    if verdict in ("invalid", "no verdict") or agrees == "disagrees":
+        return {"red": True}
+    return {"yellow": True} if verdict != "not-applicable" else {}
+
+
+def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
+    """A sound with its samples as FLAC: lossless, and the same bytes every time."""
+    import soundfile
+
+    from testtone.stimuli import Stimulus
+
+    memory = io.BytesIO()
+    samples = Stimulus.from_truth(sound["truth"]).render(sound["sample_rate"])
+    soundfile.write(memory, samples, sound["sample_rate"], format="FLAC", subtype="PCM_16")
+    return dict(sound) | {"flac": base64.b64encode(memory.getvalue()).decode("ascii")}
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write beside, then put in place: a reader sees the old file or the new one."""
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(beside, 0o666 & ~umask)
+        os.replace(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise

@@ -1,0 +1,226 @@
+"""The pytest plugin: options, who is on trial, and the table at the end.
+
+pytest imports this module in every session of an environment in which testtone is installed. It therefore imports pytest
+and the standard library only; what needs an encoder is imported when a claim is about to run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .ledger import Ledger
+    from .trial import Bench
+
+DEFAULT_ENCODERS = ("encodec-24khz-default", "encodec-24khz-gain")
+"""On trial when nobody else is named."""
+
+PROPERTY = "testtone"
+"""Name of the user property that carries a record, as one JSON string, from a test to the report."""
+
+EFFORTS = ("quick", "standard", "thorough")
+
+bench_key = pytest.StashKey["Bench"]()
+ledger_key = pytest.StashKey["Ledger"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer the options of a claim check."""
+    group = parser.getgroup("testtone", "testtone: claims about audio encoders (pytest -m claims)")
+    group.addoption("--encoder", action="append", default=[], metavar="SPEC",
+                    help="encoder on trial, repeatable: a bundled name, file.py:callable, package.module:callable, or an "
+                         f"entry point in testtone.encoders (default: {', '.join(DEFAULT_ENCODERS)})")
+    group.addoption("--claims-report", metavar="PATH.html", default=None,
+                    help="write the report to this page, and its data to PATH.json beside it")
+    group.addoption("--claims-seed", type=int, default=0, metavar="N",
+                    help="redraws everything random: stimuli, phases, noise, folds, nulls (default: 0)")
+    group.addoption("--claims-effort", choices=EFFORTS, default="standard",
+                    help="how much is played: quick, standard or thorough (default: standard)")
+    group.addoption("--claims-store", metavar="DIR|off", default="off",
+                    help="keep activations between runs; so far only off, which keeps nothing")
+    group.addoption("--claims-device", metavar="DEVICE", default="cpu",
+                    help="torch device for the encoders on trial, such as cpu or cuda (default: cpu)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say what the marker means; refuse bad options before anything is collected."""
+    config.addinivalue_line("markers", "claims(claim): a claim about audio encoders; run them with -m claims")
+    if hasattr(config, "workerinput") or config.option.help:
+        return
+    if config.option.claims_seed < 0:
+        raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
+    if config.option.claims_store != "off":
+        raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
+    if config.option.claims_report is not None:
+        page = _page(config)
+        if page.suffix.lower() not in (".html", ".htm"):
+            raise pytest.UsageError(f"--claims-report={page} must end in .html; its data goes to PATH.json beside it")
+        if not page.parent.is_dir():
+            raise pytest.UsageError(f"--claims-report={page}: there is no folder {page.parent}; make it first")
+    # Named encoders are made now: a bad name then costs a line, not a run.
+    for spec in config.option.encoder:
+        _check_spec(config, spec)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test per encoder and site of a claim."""
+    if "trial" not in metafunc.fixturenames:
+        return
+    claim = _claim(metafunc.definition)
+    encoders = list(dict.fromkeys(metafunc.config.option.encoder)) or DEFAULT_ENCODERS
+    cases = [(spec, site) for spec in encoders for site in claim.sites]
+    metafunc.parametrize("trial", cases, indirect=True, ids=[f"{spec}-{site}" for spec, site in cases])
+
+
+@pytest.fixture
+def trial(request: pytest.FixtureRequest) -> Any:
+    """The claim of this test, put to one encoder at one site."""
+    from .trial import Trial
+
+    spec, site = request.param
+    return Trial(bench=_bench(request.config), claim=_claim(request.node), spec=spec, site=site,
+                 tell=lambda payload: request.node.user_properties.append((PROPERTY, json.dumps(payload, allow_nan=False))))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tell the bench all that will be asked, so that every encoder is heard in one pass; in xdist each worker asks alone."""
+    config = session.config
+    cases = list(_cases(session.items))
+    _ledger(config).expect(cases)
+    if not hasattr(config, "workerinput"):
+        for claim, spec, _ in cases:
+            _bench(config).want(claim, spec)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the encoders on trial."""
+    if not (config.option.encoder or _asks_for_claims(config)):
+        return None
+    encoders = config.option.encoder or DEFAULT_ENCODERS
+    return (f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
+            f"on trial: {', '.join(encoders)}")
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say who is on trial: rate, sites, weights."""
+    specs = list(dict.fromkeys(spec for _, spec, _ in _cases(items)))
+    if not specs or config.option.collectonly:
+        return []
+    from .ledger import introduction
+
+    return [introduction(_bench(config).encoder(spec)) for spec in specs]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Take the record of a test into the ledger; under xdist this runs in the controller, too."""
+    if _session_config is None:
+        return
+    for name, value in report.user_properties:
+        if name == PROPERTY and report.when == "call":
+            _ledger(_session_config).enter(json.loads(str(value)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Learn from an xdist worker which tests it had collected."""
+    if _session_config is not None:
+        for case in getattr(node, "workeroutput", {}).get("testtone_expected", ()):
+            _ledger(_session_config).expected.setdefault(tuple(case))
+
+
+_session_config: pytest.Config | None = None
+"""The configuration of the session: `pytest_runtest_logreport` is not told."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart(session: pytest.Session) -> Generator[None, None, None]:
+    """Remember the session's configuration for the hooks that are not told."""
+    global _session_config
+    previous, _session_config = _session_config, session.config
+    session.config.add_cleanup(lambda: _restore(previous))
+    return (yield)
+
+
+def _restore(previous: pytest.Config | None) -> None:
+    global _session_config
+    _session_config = previous
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the report for whatever ran; in an xdist worker only pass on what was expected."""
+    config = session.config
+    ledger = _ledger(config)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
+    elif config.option.claims_report is not None and ledger.records:
+        ledger.write(_page(config), command=_command(config), seed=config.option.claims_seed,
+                     effort=config.option.claims_effort)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """A line per claim, encoder and site; then what they add up to, and where the report is."""
+    ledger = _ledger(config)
+    if not ledger.records:
+        return
+    terminalreporter.section("claims")
+    for line, markup in ledger.lines(terminalreporter._tw.fullwidth):
+        terminalreporter.write_line(line, **markup)
+    if ledger.page is not None:
+        terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _claim(node: Any) -> Any:
+    marker = node.get_closest_marker("claims")
+    if marker is None or not marker.args:
+        raise pytest.UsageError(f"{node.nodeid} uses trial and has no claim: mark it @pytest.mark.claims(CLAIM)")
+    return marker.args[0]
+
+
+def _cases(items: Iterable[pytest.Item]) -> Iterable[tuple[Any, str, str]]:
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "trial" in params:
+            yield (_claim(item), *params["trial"])
+
+
+def _bench(config: pytest.Config) -> Bench:
+    if bench_key not in config.stash:
+        from .trial import Bench
+
+        config.stash[bench_key] = Bench(seed=config.option.claims_seed, effort=config.option.claims_effort,
+                                        device=config.option.claims_device)
+    return config.stash[bench_key]
+
+
+def _ledger(config: pytest.Config) -> Ledger:
+    if ledger_key not in config.stash:
+        from .ledger import Ledger
+
+        config.stash[ledger_key] = Ledger()
+    return config.stash[ledger_key]
+
+
+def _check_spec(config: pytest.Config, spec: str) -> None:
+    fault = _bench(config).fault(spec)
+    if fault is not None:
+        raise pytest.UsageError(fault if fault.startswith("--") else f"--encoder: {fault}")
+
+
+def _asks_for_claims(config: pytest.Config) -> bool:
+    words = (config.option.markexpr or "").replace("(", " ").split()
+    return any(word == "claims" and (index == 0 or words[index - 1] != "not") for index, word in enumerate(words))
+
+
+def _page(config: pytest.Config) -> Path:
+    return Path(config.invocation_params.dir, config.option.claims_report)
+
+
+def _command(config: pytest.Config) -> str:
+    import shlex
+
+    return shlex.join(["pytest", *map(str, config.invocation_params.args)])

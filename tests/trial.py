@@ -1,0 +1,361 @@
+"""The trial: encoders are heard, controls first of all, and each claim comes to a verdict that is a record.
+
+A :class:`Bench` lives as long as a session. It knows which claims are asked of which encoders, hears each encoder once for
+all of them, hears the controls of a claim through the same probe with the same numbers, and hands out records (plain
+dicts, the objects of ``report.json``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from testtone import stimuli
+from testtone.models import listening, specs
+from testtone.models.listening import EncoderFault, Listener
+from testtone.models.protocol import Encoder
+from testtone.probes import statistics
+from testtone.probes.hearing import Heard, ear_of, hear
+from testtone.probes.records import Effect, Measurement
+
+from . import disagreements
+from .claim import Claim
+
+FAULT = "fault"
+"""Key of a record that ends a test without a verdict: the encoder broke its promise."""
+
+
+@dataclass
+class Bench:
+    """Encoders on trial, the references beside them, and all that was heard of them in this session."""
+
+    seed: int
+    effort: str
+    device: str = "cpu"
+    wanted: dict[str, dict[str, Claim]] = field(default_factory=dict)
+    """Encoder spec -> claim id -> claim: all that this session will ask, so that it is asked in one pass."""
+    _listeners: dict[str, Listener | str] = field(default_factory=dict)
+    _heard: dict[tuple[str, str], Heard] = field(default_factory=dict)
+
+    def want(self, claim: Claim, spec: str) -> None:
+        """Say in advance that ``claim`` will be asked of ``spec``: and so of its controls."""
+        for each in (spec, *(control.encoder for control in claim.controls)):
+            self.wanted.setdefault(each, {})[claim.id] = claim
+
+    def record(self, claim: Claim, spec: str, site: str) -> dict[str, Any]:
+        """The record of one claim on one encoder at one site: a claim object of the report, plus what the page needs."""
+        heard = self._hear(claim, spec)
+        record: dict[str, Any] = {
+            "id": claim.id,
+            "title": claim.title,
+            "source": claim.source,
+            "quote": claim.quote,
+            "proposition": claim.proposition,
+            "explanation": claim.explanation,
+            "method": claim.method,
+            "encoder": spec,
+            "site": site,
+            "stance": claim.stance,
+            "verdict": None,
+            "agrees": None,
+            "known_disagreement": None,
+            "effect": None,
+            "threshold": claim.threshold.to_json(),
+            "parts": [],
+            "controls": [],
+            "search": None,
+            "null": None,
+            "stimuli": [],
+            "reason": None,
+            "probe": {"name": claim.id, "version": None},
+            "figures": {},
+            "sounds": {},
+            "rerun": self._rerun(claim, spec, site),
+            "seconds": heard.seconds,
+        }
+        if heard.fault is not None:
+            return record | {FAULT: heard.fault, "reason": heard.fault}
+        measurement = (heard.measurements or {}).get(site)
+        if measurement is None:
+            return record | {"verdict": "not-applicable", "reason": f"the encoder has no site {site!r}"}
+        record |= _measured(measurement, claim)
+        record["sounds"] = self._sounds(measurement, spec)
+        record["stimuli"] = [{"sha256": sound.sha256, "label": label} for label, sound in measurement.sounds]
+        if measurement.not_applicable:
+            return record | {"verdict": "not-applicable"}
+        record["controls"] = [self._control(claim, control.encoder, control.expected, site) for control in claim.controls]
+        wrong = [each for each in record["controls"] if each["verdict"] != each["expected"]]
+        if wrong:
+            return record | {"verdict": "invalid", "reason": "; ".join(
+                f"control {each['encoder']} should be {each['expected']} and is {each['verdict']}"
+                + (f" ({_said(each['effect'])})" if each["effect"] else "") for each in wrong)}
+        verdict = statistics.verdict(measurement.effect, claim.threshold)
+        return record | {"verdict": verdict, "agrees": claim.agrees(verdict)}
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """What the numbers depend on besides encoder and seed."""
+        return _environment()
+
+    def encoder(self, spec: str) -> dict[str, Any]:
+        """What the report says of an encoder."""
+        listener = self._listener(spec)
+        if isinstance(listener, str):
+            return {"spec": spec, "name": spec, "sample_rate": None, "sites": [], "weights_sha256": None, "parameters": None,
+                    "reference": False, FAULT: listener}
+        encoder = listener.encoder
+        try:
+            sites, rates = list(listener.sites), dict(listener.frame_rates)
+            margins = {site: [margin.left, margin.right] for site, margin in listener.margins.items()}
+        except EncoderFault:
+            sites, rates, margins = [], {}, {}
+        return {
+            "spec": spec,
+            "name": str(getattr(encoder, "name", spec)),
+            "sample_rate": _plain(getattr(encoder, "sample_rate", None)),
+            "sites": sites,
+            "weights_sha256": getattr(encoder, "weights_sha256", None),
+            "parameters": _plain(getattr(encoder, "parameters", None)),
+            "reference": bool(getattr(encoder, "reference", False)),
+            "frame_rates": rates,
+            "margin_frames": margins,
+            "bandwidth_kbps": _plain(getattr(encoder, "bandwidth_kbps", None)),
+        }
+
+    def fault(self, spec: str) -> str | None:
+        """Why ``spec`` leads to no encoder, in one line; None if it leads to one."""
+        listener = self._listener(spec)
+        return listener if isinstance(listener, str) else None
+
+    def _listener(self, spec: str) -> Listener | str:
+        if spec not in self._listeners:
+            try:
+                self._listeners[spec] = Listener(self._moved(specs.resolve(spec), spec), spec=spec)
+            except specs.EncoderSpecError as error:
+                self._listeners[spec] = str(error)
+        return self._listeners[spec]
+
+    def _moved(self, encoder: Encoder, spec: str) -> Encoder:
+        """The encoder on the device asked for; references compute where they are."""
+        if self.device == "cpu" or getattr(encoder, "reference", False):
+            return encoder
+        move = getattr(encoder, "to", None)
+        if move is None:
+            raise specs.EncoderSpecError(f"--claims-device={self.device}: {spec} has no method to(device)")
+        try:
+            return move(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise specs.EncoderSpecError(f"--claims-device={self.device}: {' '.join(str(error).split())[:200]}") from error
+
+    def _hear(self, claim: Claim, spec: str) -> Heard:
+        """Hear the encoder for this claim; and, in the same pass, for every other claim that is wanted of it."""
+        if (claim.id, spec) not in self._heard:
+            listener = self._listener(spec)
+            if isinstance(listener, str):
+                return Heard(None, listener, None, 0.0)
+            claims = {claim.id: claim} | self.wanted.get(spec, {})
+            probes = {}
+            for each in claims.values():
+                if (each.id, spec) in self._heard:
+                    continue
+                try:
+                    ear = ear_of(listener, each.sites)
+                except EncoderFault as fault:
+                    self._heard[each.id, spec] = Heard(None, str(fault), None, 0.0)
+                    continue
+                if not ear.sites:
+                    self._heard[each.id, spec] = Heard({}, None, None, 0.0)
+                    continue
+                probes[each.id] = (ear, each.probe(ear, generator(each.id, self.seed), self.effort))
+            for name, heard in hear(listener, probes).items():
+                self._heard[str(name), spec] = heard
+        heard = self._heard[claim.id, spec]
+        if heard.error is not None:
+            raise heard.error
+        return heard
+
+    def _control(self, claim: Claim, spec: str, expected: str, site: str) -> dict[str, Any]:
+        """What the probe found on a reference encoder, at the same site or, as most have but one, at its latent."""
+        heard = self._hear(claim, spec)
+        found = heard.measurements or {}
+        measurement = found.get(site) or next(iter(found.values()), None)
+        if measurement is None:
+            return {"encoder": spec, "expected": expected, "verdict": "insufficient", "effect": None,
+                    "reason": heard.fault or "no site of the claim"}
+        return {
+            "encoder": spec,
+            "expected": expected,
+            "verdict": statistics.verdict(measurement.effect, claim.threshold),
+            "effect": measurement.effect and measurement.effect.to_json(),
+            "reason": measurement.reason,
+        }
+
+    def _sounds(self, measurement: Measurement, spec: str) -> dict[str, Any]:
+        listener = self._listener(spec)
+        assert isinstance(listener, Listener)
+        return {
+            sound.sha256: {"label": label, "seconds": sound.seconds, "sample_rate": listener.sample_rate,
+                           "truth": sound.truth()}
+            for label, sound in measurement.sounds
+        }
+
+    def _rerun(self, claim: Claim, spec: str, site: str) -> str:
+        words = ["pytest", "-m", "claims", "--encoder", spec, "--claims-seed", str(self.seed), "--claims-effort", self.effort,
+                 "-k", f"{claim.id} and {site}"]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One claim, one encoder, one site: what a claim's test is handed."""
+
+    bench: Bench
+    claim: Claim
+    spec: str
+    site: str
+    tell: Callable[[dict[str, Any]], None]
+    """Where the record goes, before the test passes or fails by it."""
+
+    def settle(self) -> None:
+        """Measure, enter the record, and pass, fail, xfail or skip by the verdict.
+
+        Passes if the verdict agrees with the source, or if the source leaves it open and a verdict was reached.
+        """
+        record = self.bench.record(self.claim, self.spec, self.site)
+        known = disagreements.find(self.claim.id, self.spec, self.site)
+        if known is not None and record["agrees"] is False and record["verdict"] == known.verdict:
+            record["known_disagreement"] = known.reason
+        specs_heard = (self.spec, *(control["encoder"] for control in record["controls"]))
+        self.tell({"record": record, "encoders": [self.bench.encoder(spec) for spec in specs_heard],
+                   "environment": self.bench.environment})
+        if FAULT in record:
+            pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
+        if record["verdict"] == "not-applicable":
+            pytest.skip(f"not applicable: {record['reason']}")
+        if record["known_disagreement"]:
+            pytest.xfail(f"known disagreement: {record['known_disagreement']}")
+        if known is not None:
+            pytest.fail(f"{disagreements.FILE.name} says that {self.claim.id} is {known.verdict} on {self.spec} at {self.site}; "
+                        f"now it is not: take the line out.\n{_summary(record)}", pytrace=False)
+        decided = record["verdict"] in ("supported", "refuted")
+        if not decided or record["agrees"] is False:
+            pytest.fail(_summary(record), pytrace=False)
+
+
+def _summary(record: Mapping[str, Any]) -> str:
+    """What a failing test says."""
+    threshold = record["threshold"]
+    says = {"holds": "holds", "does-not-hold": "does not hold", "open": "is left open"}[record["stance"]]
+    lines = [
+        f"{record['verdict']}: {record['proposition']}",
+        f"  on {record['encoder']} at {record['site']}; {record['source']} says that it {says}",
+    ]
+    if record["effect"]:
+        lines.append(f"  {record['effect']['name']}: {_said(record['effect'])}, n = {record['effect']['n']}; supported above "
+                     f"{threshold['supported_above']:g}, refuted below {threshold['refuted_below']:g}")
+    if record["reason"]:
+        lines.append(f"  {record['reason']}")
+    return "\n".join([*lines, f"  rerun: {record['rerun']}"])
+
+
+def generator(claim_id: str, seed: int) -> np.random.Generator:
+    """The random numbers of a claim: of its id and the session's seed alone, whatever else runs, in whatever order."""
+    digest = hashlib.sha256(f"{claim_id}:{seed}".encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
+
+
+def _environment() -> dict[str, Any]:
+    """What the numbers depend on besides encoder and seed."""
+    import torch
+
+    distributions = ("numpy", "scipy", "torch", "encodec", "pretty-midi", "pyfluidsynth", "pytest", "hypothesis")
+    commit, dirty = _commit()
+    return {
+        "testtone": _version("testtone"),
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": {name: _version(name) for name in distributions},
+        "threads": torch.get_num_threads(),
+        "batch": listening.BATCH,
+        "soundfont_sha256": stimuli.soundfont(),
+    }
+
+
+def _measured(measurement: Measurement, claim: Claim) -> dict[str, Any]:
+    effect = measurement.effect and measurement.effect.to_json()
+    return {
+        "effect": effect,
+        "reason": measurement.reason,
+        "parts": [
+            {
+                "name": part.name,
+                "effect": part.effect and part.effect.to_json(),
+                "threshold": part.threshold.to_json(),
+                "verdict": statistics.verdict(part.effect, part.threshold),
+                "note": part.note,
+            }
+            for part in measurement.parts
+        ],
+        "null": measurement.null and {"kind": measurement.null.kind, "draws": measurement.null.draws, "p": measurement.null.p},
+        "probe": {"name": measurement.probe, "version": measurement.version},
+        "figures": dict(measurement.figures),
+        "p": _p_value(measurement.effect, claim),
+    }
+
+
+def _p_value(effect: Effect | None, claim: Claim) -> float | None:
+    """One-sided p of the side the effect lies on: above the first threshold, or below the second."""
+    if effect is None or effect.to_json() is None:
+        return None
+    above = statistics.one_sided_p(effect, claim.threshold.supported_above)
+    below = 1 - statistics.one_sided_p(effect, claim.threshold.refuted_below)
+    return float(min(above, below))
+
+
+def _said(effect: Mapping[str, Any]) -> str:
+    low, high = effect["ci"]
+    return f"{effect['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _plain(value: Any) -> Any:
+    """A number as JSON holds it; whatever is no number, as text."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (float, np.number)):
+        number = value.item() if isinstance(value, np.number) else value
+        return number if np.isfinite(number) else str(number)
+    return repr(value)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout that this file stands in, and whether it was changed since; None, None outside one."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None, None
+    try:
+        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run(["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
+                                 capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit.stdout.strip(), bool(changed.stdout.strip())
