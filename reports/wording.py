@@ -53,6 +53,7 @@ def number(value: Any, *, decimals: int | None = None) -> str:
     value = as_float(value)
     if value is None:
         return NOTHING
+    value += 0.0  # a negative zero is a zero
     if math.isnan(value):
         return "not a number"
     if math.isinf(value):

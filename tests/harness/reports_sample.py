@@ -103,8 +103,8 @@ def sample() -> dict[str, Any]:
         "quote": "This would make pitch a stable direction in activation space",
         "proposition": "A pitch adds the same direction to the code, whatever surrounds it.",
         "explanation": "Play an A alone, then an A inside a chord. If the encoder had a direction for A, taking the "
-        "chord without its A away from the chord with it would leave the same arrow each time. The effect is 1 if the arrows "
-        "agree, 0 if they agree no better than the arrows of different pitches.",
+        "chord without its A away from the chord with it would leave the same arrow each time. The effect is 1 if the "
+        "arrows agree, 0 if they agree no better than the arrows of different pitches.",
         "method": "24 pitches in 12 contexts, 16 start phases each. Mean cosine between directions of one pitch in two "
         "contexts, against that of two pitches; two-way jackknife over pitches and contexts.",
         "controls": [
