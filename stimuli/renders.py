@@ -36,7 +36,8 @@ GAIN = 0.2  # FluidSynth's own default; every render is scaled to its rms afterw
 BEND_STEPS_PER_SEMITONE = 4096  # 14 bits over +-2 semitones, the default range of a pitch wheel
 PERCUSSION_CHANNEL = 9
 CHANNELS = 256
-POLYPHONY = 1024  # voices, several to a note; FluidSynth's 256 would take them from long notes without a word
+VOICES_PER_NOTE = 16  # more than any preset takes; FluidSynth's 256 in all would cut long pieces without a word
+MAX_VOICES = 65535
 CACHE_BYTES = 256 * 2**20
 MIN_RATE, MAX_RATE = 8000, 96000  # Hz, FluidSynth's own limits
 OVERSAMPLING = 4
@@ -264,11 +265,12 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     """Return the notes as a fresh synthesizer plays them, float64 ``samples``."""
     fluidsynth = _binding()
     path = _soundfont_path(render.soundfont_sha256)
+    polyphony = min(VOICES_PER_NOTE * len(render.notes), MAX_VOICES)
     options = {
         "synth.reverb.active": 0,
         "synth.chorus.active": 0,
         "synth.dynamic-sample-loading": 1,
-        "synth.polyphony": POLYPHONY,
+        "synth.polyphony": polyphony,
     }
     synth = fluidsynth.Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
     try:
@@ -279,22 +281,24 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
         font = synth.sfload(str(path))
         if font < 0:
             raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
+        channels = _channels(render.notes)
+        for bend, channel in channels.items():
+            if synth.program_select(channel, font, render.bank, render.program) != 0:
+                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {path.name}")
+            synth.pitch_bend(channel, bend)
         left, right = np.zeros((2, samples), np.float32)
         done = 0
-        for sample, begins, channel, note in _events(render.notes, sample_rate):
+        for sample, begins, note in _events(render.notes, sample_rate):
             upto = min(sample, samples)
             _write(synth, left[done:upto], right[done:upto])
             done = upto
             key, bend = _key_and_bend(note.midi)
             if not begins:
-                synth.noteoff(channel, key)
+                synth.noteoff(channels[bend], key)
                 continue
-            if synth.program_select(channel, font, render.bank, render.program) != 0:
-                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {path.name}")
-            synth.pitch_bend(channel, bend)
             voices = synth.get_active_voice_count()
-            synth.noteon(channel, key, note.velocity)
-            if synth.get_active_voice_count() <= voices < POLYPHONY:
+            synth.noteon(channels[bend], key, note.velocity)
+            if synth.get_active_voice_count() <= voices < polyphony:
                 raise ValueError(
                     f"program={render.program} has no sound for key {key} (midi={note.midi}) in {path.name}"
                 )
@@ -304,23 +308,20 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     return 0.5 * (left.astype(np.float64) + right)
 
 
-def _events(notes: tuple[Note, ...], sample_rate: int) -> list[tuple[int, bool, int, Note]]:
-    """Return (sample, whether it begins, channel, note) in order of time, ends before beginnings.
-
-    Notes of one pitch bend share a channel; percussion's channel stays free.
-    """
+def _channels(notes: tuple[Note, ...]) -> dict[int, int]:
+    """Return a MIDI channel for each pitch bend among the notes; percussion's channels stay free."""
     free = [channel for channel in range(CHANNELS) if channel % 16 != PERCUSSION_CHANNEL]
     bends = sorted({_key_and_bend(note.midi)[1] for note in notes})
     if len(bends) > len(free):
         raise ValueError(f"notes have {len(bends)} different offsets from the keys; a render plays at most {len(free)}")
-    channels = dict(zip(bends, free, strict=False))
-    events = []
-    for note in notes:
-        channel = channels[_key_and_bend(note.midi)[1]]
-        events.append((round(note.start_seconds * sample_rate), True, channel, note))
-        if note.end_seconds is not None:
-            events.append((round(note.end_seconds * sample_rate), False, channel, note))
-    return sorted(events, key=lambda event: event[:3])
+    return dict(zip(bends, free, strict=False))
+
+
+def _events(notes: tuple[Note, ...], sample_rate: int) -> list[tuple[int, bool, Note]]:
+    """Return (sample, whether it begins, note) in order of time, ends before beginnings."""
+    begins = [(round(note.start_seconds * sample_rate), True, note) for note in notes]
+    ends = [(round(note.end_seconds * sample_rate), False, note) for note in notes if note.end_seconds is not None]
+    return sorted(begins + ends, key=lambda event: event[:2])
 
 
 def _write(synth: Any, left: np.ndarray, right: np.ndarray) -> None:

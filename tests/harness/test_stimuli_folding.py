@@ -69,6 +69,14 @@ def test_at_the_edges_of_a_band_mirror_and_translation_meet(alias_hz, count):
     assert all(ENCODEC.orientation(hz) == 1 for hz in members)
 
 
+def test_edges_of_a_band_are_counted_once_where_rates_are_not_exact():
+    """22050 / 729 Hz is no binary number: the two signs give neighbouring floats, and one frequency."""
+    chain = Chain(22050, (3,) * 6)
+    members = chain.members(chain.rate / 2)
+    assert len(members) == 364
+    assert np.diff(members) == pytest.approx(chain.rate)
+
+
 def test_an_odd_hop_has_as_many_members_as_samples():
     assert len(SAMPLECNN.members(0.1)) == 59049
 

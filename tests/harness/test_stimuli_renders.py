@@ -141,6 +141,13 @@ def test_starts_levels_and_company_share_one_render(nothing_cached, monkeypatch)
     assert all(np.abs(np.corrcoef(one, other)[0, 1]) < 0.99 for one, other in pairwise(waves))
 
 
+def test_a_generator_draws_where_in_the_sustain_a_note_starts():
+    fixed, drawn = (note(60, f"program:{STRINGS}", rng=rng) for rng in (None, np.random.default_rng(0)))
+    assert (fixed.skip_seconds, fixed.offset_seconds) == (0.2, 0.0)
+    assert drawn.skip_seconds == 0.2
+    assert 0.0 < drawn.offset_seconds < renders.OFFSET_SECONDS == 0.05
+
+
 @needs_fluidsynth
 def test_a_later_start_is_the_same_render_shifted(nothing_cached):
     early, late = (
@@ -167,6 +174,20 @@ def test_notes_start_and_end_when_they_should():
     assert np.abs(wave[: round(0.295 * RATE)]).max() < 1e-3 * np.abs(wave).max()
     assert np.sqrt(np.mean(wave[round(0.4 * RATE) : round(0.6 * RATE)] ** 2)) > 0.05
     assert np.abs(wave[round(0.9 * RATE) :]).max() < 0.01 * np.abs(wave).max()
+
+
+@needs_fluidsynth
+def test_no_room_rings_on():
+    """A stopped organ note is gone 0.3 s later; with FluidSynth's own reverb it would be there at -37 dB."""
+    wave = play(Render((Note(69, 100, 0.0, 0.3),), ORGAN, soundfont(), 0.05), seconds=1.0)
+    assert np.abs(wave[round(0.6 * RATE) :]).max() < 1e-6 * np.abs(wave).max()
+
+
+@needs_fluidsynth
+def test_the_end_of_a_render_does_not_reach_round_to_its_beginning():
+    """The band limit is set in one circular block: a note held to its end must leave the silence before it alone."""
+    wave = play(Render((Note(69, 100, 0.3),), ORGAN, soundfont(), 0.05), seconds=1.0)
+    assert np.abs(wave[: round(0.29 * RATE)]).max() < 1e-6 * np.abs(wave).max()
 
 
 @needs_fluidsynth
