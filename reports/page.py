@@ -157,7 +157,7 @@ def render(report: dict[str, Any]) -> str:
         css=Markup(css),
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         title=report.get("title") or "What the encoder makes of it",
-        on_trial=[e for e in report["encoders"] if not e["reference"]],
+        on_trial=_on_trial(report),
         names=names,
         agreeing=sum(r.record["agrees"] for r in decided),
         decided=len(decided),
@@ -228,6 +228,12 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
         if item not in (None, "", {}) and item not in kept:
             kept.append(item)
     return kept
+
+
+def _on_trial(report: Record) -> list[str]:
+    """Return the specs of the encoders that the claims were run on, a reference encoder among them if it was asked for."""
+    asked = {record["encoder"] for record in report["claims"]}
+    return [e["spec"] for e in report["encoders"] if e["spec"] in asked or not e["reference"]]
 
 
 def _level(effects: Iterable[Record | None]) -> str:

@@ -224,6 +224,16 @@ def test_what_was_not_run_is_told_with_its_reason(page: Element) -> None:
     assert "the run was stopped" in page.text
 
 
+def test_a_control_may_be_on_trial_itself() -> None:
+    report = sample()
+    report["claims"][0]["encoder"] = "R1"
+    page = read(render(report))
+    (facts,) = page.all("dl", **{"class": "facts"})
+    assert f"{', '.join(ENCODERS)}, R1" in facts.text
+    roles = {row.all("th")[0].text: row.all("td")[1].text for row in page.all("footer")[0].all("tbody")[0].all("tr")}
+    assert (roles[ENCODERS[0]], roles["R1"], roles["R3"]) == ("on trial", "on trial, control", "control")
+
+
 def row_of(page: Element, claim: dict[str, Any]) -> Element:
     """Return the row of numbers of a record."""
     return page.by_id(f"result.{claim['id']}.{claim['encoder']}.{claim['site']}")
@@ -447,6 +457,17 @@ def test_every_colour_of_text_stands_out_from_its_ground(mode: str) -> None:
         for ground in grounds:
             dim, bright = sorted((luminance(colours[name]), luminance(ground)))
             assert (bright + 0.05) / (dim + 0.05) >= 4.5, (name, ground)
+
+
+def test_every_class_of_a_picture_has_a_style(page: Element) -> None:
+    (style,) = page.all("style")
+    styled = set(re.findall(r"\.([a-z][a-z-]*)", style.text)) | {
+        "trial",
+        "v-none",
+    }  # these two look like the text around
+    for svg in page.all("svg", role="img"):
+        used = {name for e in svg.walk() for name in (e.attributes.get("class") or "").split()}
+        assert {"dot", "span", "threshold", "region", "control"} <= used <= styled
 
 
 def test_the_page_knows_the_dark_paper_and_small_screens(page: Element) -> None:
