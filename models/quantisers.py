@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CALIBRATION_CLIPS = 24
+CALIBRATION_CLIPS = 20
 CALIBRATION_SECONDS = 2.5
-ITERATIONS = 6
-MIXTURES = 6144
+ITERATIONS = 5
+MIXTURES = 5120
 
 
 @dataclass(frozen=True, kw_only=True)

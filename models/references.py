@@ -282,9 +282,7 @@ def hann(taps: int) -> Floats:
     return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(taps) / taps)
 
 
-def _power_of_bands(
-    *, sample_rate: int, taps: int, centres: Floats, bandwidth: float
-) -> Callable[[Floats], Floats]:
+def _power_of_bands(*, sample_rate: int, taps: int, centres: Floats, bandwidth: float) -> Callable[[Floats], Floats]:
     """Return a function: frames '... taps' -> band powers '... bands'."""
     window = hann(taps)
     bins = np.arange(taps // 2 + 1) * sample_rate / taps
@@ -350,8 +348,8 @@ def _check_clock(sample_rate: int, hop: int) -> None:
 
 def _check_positive(**values: float) -> None:
     for name, value in values.items():
-        if not value > 0:
-            raise ValueError(f"{name}={value} must be positive")
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < math.inf:
+            raise ValueError(f"{name}={value!r} must be a positive number")
 
 
 def _name(base: str, **settings: tuple[float, float]) -> str:
