@@ -74,7 +74,7 @@ class Figure:
     threshold: Record | None
     results: list[Result]
     controls: list[Control]
-    plot: Markup
+    plot: Markup | None
 
     @property
     def _records(self) -> list[Record]:
@@ -231,7 +231,7 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
 
 
 def _on_trial(report: Record) -> list[str]:
-    """Return the specs of the encoders that the claims were run on, a reference encoder among them if it was asked for."""
+    """Return the specs of the encoders that the claims were run on, reference encoders too if they were asked for."""
     asked = {record["encoder"] for record in report["claims"]}
     return [e["spec"] for e in report["encoders"] if e["spec"] in asked or not e["reference"]]
 
@@ -303,14 +303,23 @@ def _figures(section: Section, names: Mapping[str, str], ids: _Ids) -> list[Figu
     for effect, threshold, members in groups:
         members.sort(key=lambda r: place[id(r)])
         controls = _controls(members, names)
-        plot = plots.interval_plot(
-            [*map(_row, members), *map(_control_row, controls)],
-            ids=ids.new("plot", section.id),
-            title=f"{section.title}: effects, intervals and thresholds",
-            **{k: wording.as_float((threshold or {}).get(k)) for k in ("supported_above", "refuted_below")},
-        )
-        figures.append(Figure(effect, threshold, members, controls, plot))
+        figures.append(Figure(effect, threshold, members, controls, _plot(section, members, controls, ids)))
     return figures
+
+
+def _plot(section: Section, results: list[Result], controls: list[Control], ids: _Ids) -> Markup | None:
+    """Return the picture of results that share their thresholds; None where there is not one effect to draw."""
+    rows = [*map(_row, results), *map(_control_row, controls)]
+    if all(row.value is None and row.low is None and row.high is None for row in rows):
+        return None
+    threshold = results[0].record["threshold"] or {}
+    return plots.interval_plot(
+        rows,
+        ids=ids.new("plot", section.id),
+        title=f"{section.title}: effects, intervals and thresholds",
+        supported_above=wording.as_float(threshold.get("supported_above")),
+        refuted_below=wording.as_float(threshold.get("refuted_below")),
+    )
 
 
 def _controls(results: list[Result], names: Mapping[str, str]) -> list[Control]:

@@ -275,6 +275,15 @@ def test_all_encoders_and_controls_of_a_claim_share_one_picture(page: Element) -
     assert len(plot.all("circle")) == 5 + 2
 
 
+def test_without_a_single_effect_there_is_no_picture_but_still_the_table() -> None:
+    report = sample()
+    for claim in report["claims"]:
+        claim |= {"effect": None, "verdict": "not-applicable", "agrees": None, "controls": []}
+    page = read(render(report))
+    assert not page.all("svg", role="img")
+    assert row_of(page, report["claims"][0]).all("td")[0].text == "not applicable"
+
+
 def test_results_of_other_thresholds_get_a_picture_of_their_own() -> None:
     report = sample()
     report["claims"][0]["threshold"] = {"supported_above": 0.9, "refuted_below": 0.8}
