@@ -146,7 +146,8 @@ def bare_machine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
         without.mkdir()
         (without / "sitecustomize.py").write_text(python)
         scripts = {
-            "python3": f'PYTHONPATH="{without}" exec "{sys.executable}" -B "$@"',
+            # Whatever goes wrong here, nothing is downloaded.
+            "python3": f'[ "$2" != venv ] || exit 3\nPYTHONPATH="{without}" exec "{sys.executable}" -B "$@"',
             **{name.replace("_", "-"): body for name, body in feigned.items()},
         }
         for name, body in scripts.items():
@@ -158,7 +159,7 @@ def bare_machine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
         done = subprocess.run(
             ["sh", "scripts/setup.sh"], cwd=checkout, env=environment, capture_output=True, text=True, check=False
         )
-        assert not (checkout / ".venv").exists(), "began to install before it knew that it could"
+        assert "making .venv" not in done.stdout, "began to install before it knew that it could"
         return done
 
     return run
