@@ -304,3 +304,24 @@ def test_a_lost_python_is_replaced(ready_checkout: Path) -> None:
     (ready_checkout / ".venv/bin/python").unlink()
     (ready_checkout / ".venv/bin/python").symlink_to("/nowhere/python")
     assert would_run(ready_checkout, "test").startswith("sh scripts/setup.sh")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "passes"),
+    [
+        pytest.param("echo '== 12 passed, 1 skipped in 3.21s =='", True, id="passed"),
+        pytest.param("echo '12 passed in 3.21s'", True, id="passed, quietly"),
+        pytest.param("echo '== 1 failed, 11 passed in 3.21s =='; exit 1", False, id="failed"),
+        pytest.param("echo '== 12 skipped in 3.21s =='", False, id="all skipped"),
+        pytest.param("echo '== 12 deselected in 3.21s =='", False, id="all deselected"),
+        pytest.param(":", False, id="silence"),
+    ],
+)
+def test_continuous_integration_fails_unless_tests_passed(tmp_path: Path, recipe: str, passes: bool) -> None:
+    if not (shutil.which("make") and shutil.which("bash")):
+        pytest.skip("make or bash is not installed")
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci/run", tmp_path / ".ci")
+    (tmp_path / "Makefile").write_text(f"test:\n\t@{recipe}\n")
+    done = subprocess.run(["bash", tmp_path / ".ci/run"], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is passes, done.stdout + done.stderr
