@@ -80,7 +80,7 @@ class Listener:
     @cached_property
     def sites(self) -> tuple[str, ...]:
         """The sites the encoder offers, in the order of the contract; 'codes' last if it gives codes."""
-        answer = self.listen(np.zeros((1, self.sample_rate), np.float32)).values
+        answer = self._silence(seconds=1)
         return tuple(site for site in (*SITES, CODES) if site in answer)
 
     @cached_property
@@ -93,7 +93,7 @@ class Listener:
         for site, rate in declared.items():
             if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
                 raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
-        short, long = (self.listen(np.zeros((1, self.sample_rate * seconds), np.float32)).values for seconds in (1, 5))
+        short, long = self._silence(seconds=1), self._silence(seconds=5)
         rates = {}
         for site in self.sites:
             counted = (long[site].shape[2] - short[site].shape[2]) / 4
@@ -184,6 +184,10 @@ class Listener:
             if piece.keys() != first.keys() or any(piece[s].shape[1:] != first[s].shape[1:] for s in first):
                 raise self._fault("two batches of one length came back with other sites, channels or frame counts")
         return Activation({site: np.concatenate([piece[site] for piece in pieces]) for site in first})
+
+    def _silence(self, *, seconds: int) -> dict[str, NDArray[Any]]:
+        """The answer to one clip of silence: what sites there are, and how many frames."""
+        return self._ask(np.zeros((1, self.sample_rate * seconds), np.float32))
 
     def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         try:

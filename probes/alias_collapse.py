@@ -18,7 +18,7 @@ Rules     A pair with a tone 20 dB below the median response is attenuated, not 
           control cannot be told apart either (d' below 1).
 Parts     Each kind. The share of pairs above .5. Whitened: channels scaled by their noise first, so that no gain of a
           channel decides. One frame: by the planes that the tones span in the channels. Class: 1 - rank / members of whole
-          alias classes (`designs.alias_battery`); by counting it cannot be below 1 - channels / hop.
+          alias classes (`designs.alias_battery`; not at quick); by counting it cannot be below 1 - channels / hop.
 Null      alias and control exchanged at random, pair by pair.
 Interval  jackknife over sets of pairs; over alias classes for the rank.
 Traps     One channel has one number per line: its theta is 1 by construction. Channels that differ in phase keep mirror
@@ -52,7 +52,7 @@ RANK_TOLERANCE = 1e-2
 """A singular value counts towards the rank if it exceeds this share of the largest; rows have unit length."""
 
 SIZES = {
-    "quick": {"sets": 12, "tokens": 2, "lines": 4},
+    "quick": {"sets": 12, "tokens": 2, "lines": 0},
     "standard": {"sets": 12, "tokens": 3, "lines": 6},
     "thorough": {"sets": 40, "tokens": 8, "lines": 6},
 }
@@ -106,7 +106,7 @@ class _Group:
             for (index, kind), clips in self.clips.items()
         ]
         self.aliases: tuple[float, ...] = ()
-        if chain.hop <= LARGEST_HOP:
+        if lines and chain.hop <= LARGEST_HOP:
             self.aliases, battery = designs.alias_battery(rng, lines=lines, seconds=ear.seconds(FRAMES, sites=sites),
                                                           chain=chain)
             self.requests.append(Listen(battery, AliasLines((self.aliases,), FRAMES, 1), sites))

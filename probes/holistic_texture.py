@@ -65,9 +65,10 @@ def holistic_texture(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
 
 
 def _measure(site: str, design: designs.PresenceFactorial, averages: NDArray, frames: NDArray, levels: list) -> Measurement:
-    roved, frozen = _powers(design, averages, roved=True), _powers(design, frames, roved=False)
-    by_roving = _holism("holism, phase-roved means", roved)
-    by_freezing = _holism("holism, frozen frames", frozen)
+    roved, frozen = powers(design, averages, roved=True), powers(design, frames, roved=False)
+    partials = len(design.frequencies[0])
+    by_roving = _holism("holism, phase-roved means", roved, partials)
+    by_freezing = _holism("holism, frozen frames", frozen, partials)
     total = jackknife(lambda kept: float(roved[kept].sum(axis=1).mean()), len(roved), name="V1 + V2")
     heard = total.value > CLEARS * standard_error(total)
     effect = by_roving if heard else by_freezing
@@ -76,7 +77,8 @@ def _measure(site: str, design: designs.PresenceFactorial, averages: NDArray, fr
              note="decides" if heard else "the mean over frames holds nothing above its noise floor"),
         Part(name="frozen frames (RO6)", effect=by_freezing, threshold=THRESHOLD, note="" if heard else "decides"),
         *(Part(name=f"frozen frames, {level:+.0f} dB", threshold=THRESHOLD,
-               effect=_holism(f"holism, frozen frames, {level:+.0f} dB", _powers(each, values, roved=False)))
+               effect=_holism(f"holism, frozen frames, {level:+.0f} dB", powers(each, values, roved=False),
+                              len(each.frequencies[0])))
           for level, each, values in levels),
     ]
     reason = None if np.isfinite(effect.value) else "the code does not change with the partials present"
@@ -88,24 +90,24 @@ def _measure(site: str, design: designs.PresenceFactorial, averages: NDArray, fr
     )
 
 
-def _holism(name: str, powers: NDArray[np.float64]) -> Effect:
+def _holism(name: str, powers: NDArray[np.float64], partials: int) -> Effect:
     """H over sets: a ratio of mean powers, so that a set with a weak code has a small say."""
-    scale = powers[0, 2]
+    random = (2**partials - 1 - partials) / (2**partials - 1)
 
     def statistic(kept: NDArray[np.intp]) -> float:
-        first, higher = powers[kept, 0].mean(), powers[kept, 1].mean()
-        return float(higher / (first + higher) / scale) if first + higher > 0 else float("nan")
+        first, higher = powers[kept].mean(axis=0)
+        return float(higher / (first + higher) / random) if first + higher > 0 else float("nan")
 
     return jackknife(statistic, len(powers), name=name, unit="share of interactions")
 
 
-def _powers(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) -> NDArray[np.float64]:
-    """``'stimuli ...'`` -> ``'sets 3'``: V1, V2 and the share of V2 in a random function, each set scaled by its own power.
+def powers(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) -> NDArray[np.float64]:
+    """V1 and V2 of each set, ``'stimuli ...'`` -> ``'sets 2'``, relative to the power of all the code's changes.
 
-    The scale is the mean power of the code's changes, noise included: it makes sets comparable and favours neither order.
+    That power, noise included, makes sets comparable and favours neither order. Roved powers are products of different
+    tokens and may come out below zero where there is nothing to find.
     """
     sets, tokens, subsets = len(design.stimuli), len(design.stimuli[0]), len(design.stimuli[0][0])
-    n = subsets.bit_length() - 1
     codes = values.reshape(sets, tokens, subsets, -1).astype(np.float64)
     walsh = walsh_transform(codes, axis=2)
     order = np.array([subset.bit_count() for subset in range(subsets)])
@@ -113,10 +115,7 @@ def _powers(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) 
     same = gram[:, np.arange(tokens), np.arange(tokens)].mean(axis=1)
     power = (gram.sum(axis=(1, 2)) - tokens * same) / (tokens * (tokens - 1)) if roved else same
     scale = np.maximum(same[:, order > 0].sum(axis=1), np.finfo(float).tiny)
-    first = power[:, order == 1].sum(axis=1) / scale
-    higher = power[:, order >= 2].sum(axis=1) / scale
-    random = np.full(sets, (subsets - 1 - n) / (subsets - 1))
-    return np.stack([first, higher, random], axis=1)
+    return np.stack([power[:, order == 1].sum(axis=1), power[:, order >= 2].sum(axis=1)], axis=1) / scale[:, None]
 
 
 def walsh_transform(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ CEILING = 0.95
 
 SIZES = {
     "quick": {"pitches": 12, "contexts": 12, "tokens": 2, "crossed": False},
-    "standard": {"pitches": 12, "contexts": 12, "tokens": 3, "crossed": False},
+    "standard": {"pitches": 12, "contexts": 12, "tokens": 4, "crossed": False},
     "thorough": {"pitches": 24, "contexts": 12, "tokens": 8, "crossed": True},
 }
 DRAWS = {"quick": 199, "standard": 499, "thorough": 1999}

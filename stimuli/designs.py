@@ -29,7 +29,7 @@ from testtone.stimuli.timbre import note
 LEVEL = 0.05
 """RMS of a note and amplitude of a partial, re full scale 1: mixtures of a few stay far from clipping."""
 
-SUSTAINED_PROGRAMS = (16, 19, 20, 40, 42, 48, 52, 56, 60, 61, 65, 68, 70, 71, 73, 75)
+SUSTAINED_PROGRAMS = (16, 19, 20, 40, 42, 48, 52, 56, 60, 61, 68, 70, 71, 73, 75)
 """General MIDI programs (from 0) that hold a tone: organs, bowed strings, choir, brass, reeds, flutes."""
 
 RESOLUTION_FRAMES = 24

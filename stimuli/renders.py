@@ -36,6 +36,7 @@ GAIN = 0.2  # FluidSynth's own default; every render is scaled to its rms afterw
 BEND_STEPS_PER_SEMITONE = 4096  # 14 bits over +-2 semitones, the default range of a pitch wheel
 PERCUSSION_CHANNEL = 9
 CHANNELS = 256
+SUBSONIC_HZ = 8.0  # cut below, flat from twice this: under the lowest key of a piano (27.5 Hz)
 VOICES_PER_NOTE = 16  # more than any preset takes; FluidSynth's 256 in all would cut long pieces without a word
 MAX_VOICES = 65535
 CACHE_BYTES = 256 * 2**20
@@ -247,7 +248,9 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
 
     FluidSynth reads a sample recorded at 44 100 Hz without a low-pass: played at 24 000 Hz, bright programs alias
     (bowed strings at -50 dB). So it plays at up to four times the rate, and the spectrum is cut: flat to 95 % of the
-    limit, zero above it, zero phase. A tail faded to zero keeps the two ends of the block apart.
+    limit, zero above it, zero phase. A tail faded to zero keeps the two ends of the block apart. What lies below hearing
+    goes as well: some recordings in SoundFonts carry an offset (program 65 of TimGM6mb: 61 % of its RMS), which nobody
+    hears and a linear encoder's mean is full of.
     """
     times = max(1, min(OVERSAMPLING, MAX_RATE // sample_rate))
     block = scipy.fft.next_fast_len(samples + round(GUARD_SECONDS * sample_rate), real=True)
@@ -257,7 +260,8 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     hz = np.arange(block // 2 + 1) * (sample_rate / block)
     limit = sample_rate / 2.0 if render.max_hz is None else min(render.max_hz, sample_rate / 2.0)
     skirt = np.clip((limit - hz) / (0.05 * limit), 0.0, 1.0)
-    spectrum = scipy.fft.rfft(wave)[: len(hz)] * np.sin(0.5 * np.pi * skirt) ** 2
+    onset = np.clip((hz - SUBSONIC_HZ) / SUBSONIC_HZ, 0.0, 1.0)
+    spectrum = scipy.fft.rfft(wave)[: len(hz)] * (np.sin(0.5 * np.pi * skirt) * np.sin(0.5 * np.pi * onset)) ** 2
     return scipy.fft.irfft(spectrum, block)[:samples] / times
 
 

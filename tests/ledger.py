@@ -44,9 +44,8 @@ class Ledger:
 
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
         """The report as a plain dict, the objects of ``report.json``; claims in the order of the suite, whoever ran them."""
-        order = {case: index for index, case in enumerate(sorted(self.expected))}
         specs = list(dict.fromkeys(spec for _, spec, _ in self.expected))
-        records = sorted(self.records.values(),
+        records = sorted((record for record in self.records.values() if record["verdict"] is not None),
                          key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])))
         sounds: dict[str, Any] = {}
         for record in records:
@@ -66,11 +65,16 @@ class Ledger:
             "claims": [{key: value for key, value in record.items() if key != "sounds"} for record in records],
             "exit": {
                 "ran": len(records),
-                "not_run": [dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": "did not run to its end"}
-                            for case in order if case not in self.records],
+                "not_run": [dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": why}
+                            for case, why in sorted(self._without_verdict().items())],
             },
             "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
         }
+
+    def _without_verdict(self) -> dict[Case, str]:
+        """What was to run and has no verdict, and why: a fault of the encoder, or an end before its turn."""
+        missing = {case: "did not run to its end" for case in self.expected if case not in self.records}
+        return missing | {case: record["reason"] for case, record in self.records.items() if record["verdict"] is None}
 
     def write(self, page: Path, *, command: str, seed: int, effort: str) -> None:
         """Write the page and, beside it, its data; each is whole or not there."""
