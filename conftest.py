@@ -10,4 +10,4 @@ if importlib.util.find_spec("testtone") is None:
     testtone.__path__ = [str(Path(__file__).parent)]
     sys.modules["testtone"] = testtone
 
-pytest_plugins = ["testtone.tests.plugin"]
+pytest_plugins = ["testtone.tests.plugin", "pytester"]
