@@ -28,6 +28,8 @@ class Ledger:
         self.encoders: dict[str, dict[str, Any]] = {}
         self.environment: dict[str, Any] = {}
         self.page: Path | None = None
+        self.unwritten: str | None = None
+        """Why there is no page though one was asked for."""
         self._started = time.time()
 
     def expect(self, cases: Iterable[tuple[Any, str, str]]) -> None:

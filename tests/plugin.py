@@ -116,13 +116,26 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     return [introduction(_bench(config).encoder(spec)) for spec in specs]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Take the record of a test into the ledger; under xdist this runs in the controller, too."""
+    """Take the record of a test into the ledger; under xdist this runs in the controller, too.
+
+    Only the verdict stays with the test: other reports (--junitxml) would swell with records that have one of their own.
+    """
     if _session_config is None:
         return
+    properties: list[tuple[str, object]] = []
     for name, value in report.user_properties:
-        if name == PROPERTY and report.when == "call":
-            _ledger(_session_config).enter(json.loads(str(value)))
+        if name != PROPERTY:
+            properties.append((name, value))
+            continue
+        payload = json.loads(str(value))
+        if report.when == "call":
+            _ledger(_session_config).enter(payload)
+        properties.append(("verdict", payload["record"]["verdict"] or "none"))
+    # A worker's report has yet to reach the controller.
+    if not (hasattr(_session_config, "workerinput") and report.when == "call"):
+        report.user_properties = properties
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -158,8 +171,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
     elif config.option.claims_report is not None and ledger.records:
-        ledger.write(_page(config), command=_command(config), seed=config.option.claims_seed,
-                     effort=config.option.claims_effort)
+        try:
+            ledger.write(_page(config), command=_command(config), seed=config.option.claims_seed,
+                         effort=config.option.claims_effort)
+        except OSError as error:
+            # The table is still worth showing; the run has failed, for there is no report of it.
+            ledger.unwritten = f"--claims-report={_page(config)} could not be written: {error}"
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -170,6 +188,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims")
     for line, markup in ledger.lines(terminalreporter._tw.fullwidth):
         terminalreporter.write_line(line, **markup)
+    if ledger.unwritten is not None:
+        terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
 
