@@ -11,6 +11,7 @@ share its batch.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,6 +67,7 @@ class Listener:
         self.encoder = encoder
         self.spec = spec or encoder.name
         self._channels: dict[str, int] = {}
+        self._offered: tuple[str, ...] | None = None
 
     @cached_property
     def sample_rate(self) -> int:
@@ -89,7 +91,7 @@ class Listener:
 
         A counted rate is taken to be the sample rate over a whole number of samples where that agrees with the count.
         """
-        declared = dict(getattr(self.encoder, "frame_rates", None) or {})
+        declared = self._declared("frame_rates", "Hz")
         for site, rate in declared.items():
             if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
                 raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
@@ -112,12 +114,15 @@ class Listener:
     def strides(self) -> tuple[int, ...] | None:
         """The chain of strides, if the encoder tells it."""
         strides = getattr(self.encoder, "strides", None)
-        return None if strides is None else tuple(int(stride) for stride in strides)
+        try:
+            return None if strides is None else tuple(operator.index(stride) for stride in strides)
+        except TypeError:
+            raise self._fault(f"strides={strides!r} is not a sequence of whole numbers") from None
 
     @cached_property
     def margins(self) -> Mapping[str, Margin]:
         """Frames to leave out at the edges, per site: from margin_seconds if declared, else measured."""
-        declared = dict(getattr(self.encoder, "margin_seconds", None) or {})
+        declared = self._declared("margin_seconds", "seconds")
         margins = {}
         for site in self.sites:
             if site == CODES:
@@ -125,9 +130,10 @@ class Listener:
             if site not in declared:
                 margins[site] = self._measured_margins[site]
                 continue
-            left, right = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
-            if not all(isinstance(edge, (int, float)) and 0 <= edge < math.inf for edge in (left, right)):
-                raise self._fault(f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds")
+            edges = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
+            if len(edges) != 2 or not all(isinstance(e, (int, float, np.number)) and 0 <= e < math.inf for e in edges):
+                raise self._fault(f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds, or two of them")
+            left, right = edges
             rate = self.frame_rates[site]
             margins[site] = Margin(math.ceil(left * rate), math.ceil(right * rate))
         if CODES in self.sites:
@@ -204,7 +210,20 @@ class Listener:
         if not set(known) & set(SITES):
             raise self._fault(f"listen() returned none of the sites {', '.join(SITES)} (got: "
                               f"{', '.join(map(str, answer)) or 'nothing'})")
+        if self._offered is None:
+            self._offered = tuple(known)
+        elif set(known) != set(self._offered):
+            raise self._fault(f"listen() gave {', '.join(self._offered)} before and {', '.join(known)} now")
         return {site: self._checked(site, value, len(batch)) for site, value in known.items()}
+
+    def _declared(self, attribute: str, unit: str) -> dict[str, Any]:
+        """What the encoder says of its sites under an optional attribute."""
+        declared = getattr(self.encoder, attribute, None)
+        if declared is None:
+            return {}
+        if not isinstance(declared, Mapping):
+            raise self._fault(f"{attribute}={declared!r} is not a mapping of sites to {unit}")
+        return dict(declared)
 
     def _checked(self, site: str, value: Any, batch: int) -> NDArray[Any]:
         if isinstance(value, torch.Tensor):

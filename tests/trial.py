@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import operator
 import platform
 import shlex
 import subprocess
@@ -125,8 +126,8 @@ class Bench:
             "name": str(getattr(encoder, "name", spec)),
             "sample_rate": _plain(getattr(encoder, "sample_rate", None)),
             "sites": sites,
-            "weights_sha256": getattr(encoder, "weights_sha256", None),
-            "parameters": _plain(getattr(encoder, "parameters", None)),
+            "weights_sha256": _text(getattr(encoder, "weights_sha256", None)),
+            "parameters": _whole(getattr(encoder, "parameters", None)),
             "reference": bool(getattr(encoder, "reference", False)),
             "frame_rates": rates,
             "margin_frames": margins,
@@ -328,6 +329,18 @@ def _p_value(effect: Effect | None, claim: Claim) -> float | None:
 def _said(effect: Mapping[str, Any]) -> str:
     low, high = effect["ci"]
     return f"{effect['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else repr(value)
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number as JSON holds it; None for whatever is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
 
 
 def _plain(value: Any) -> Any:
