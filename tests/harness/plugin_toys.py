@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-# Loaded out here: a run within this process forgets what it imported, torch cannot be loaded twice, and the rest is slow.
+# Loaded out here: a run within this process forgets what it imported, and torch cannot be loaded twice.
 import hypothesis  # noqa: F401
 import pytest
 import testtone.reports

@@ -65,7 +65,7 @@ def test_one_bad_spec_among_good_ones_is_named(pytester: pytest.Pytester) -> Non
 BAD_OPTIONS = {
     "seed below zero": (["--claims-seed=-1"], "--claims-seed=-1 must be 0 or more"),
     "a store": (["--claims-store=here"], "--claims-store=here: this version keeps no store; use off"),
-    "page without suffix": (["--claims-report=report"], "report must end in .html; its data goes to PATH.json beside it"),
+    "page without suffix": (["--claims-report=report"], "report must end in .html; its data goes to PATH.json beside"),
     "page as data": (["--claims-report=report.json"], "report.json must end in .html"),
     "missing folder": (["--claims-report=nowhere/report.html"], "there is no folder"),
     "no such device": (["--claims-device=tape"], "--claims-device=tape: toy_encoders.py:full has no method to(device)"),

@@ -1,4 +1,4 @@
-"""Claims that take a moment: does the code follow the level of three short tones?"""
+"""Claims that take a moment: the code follows the level of three short tones."""
 
 
 import numpy as np
@@ -25,8 +25,8 @@ def follows_level(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     found = {}
     for site in ear.sites:
         gains = answer[site].mean(axis=1) / (levels / np.sqrt(2))
-        effect = Effect(name="gain", value=float(gains.mean()), low=float(gains.min() - 0.1), high=float(gains.max() + 0.1),
-                        confidence=0.9, unit="", n=len(gains))
+        value, low, high = float(gains.mean()), float(gains.min() - 0.1), float(gains.max() + 0.1)
+        effect = Effect(name="gain", value=value, low=low, high=high, confidence=0.9, unit="", n=len(gains))
         found[site] = Measurement(
             site=site, probe="follows_level", version=1, effect=effect,
             parts=(Part(name="the same, again", effect=effect, threshold=THRESHOLD),),
@@ -38,11 +38,19 @@ def follows_level(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
 def claim(**changes: object) -> Claim:
     """Return the claim that the code follows the level, with other words where told."""
     fields: dict = {
-        "id": "level_holds", "title": "The code follows the level", "source": "A post, section 1", "quote": "louder is more",
-        "proposition": "The code follows the level.", "stance": "holds", "sites": ("stack_end", "latent"),
-        "probe": follows_level, "threshold": THRESHOLD, "explanation": "Play louder.", "method": "Three tones, three levels.",
+        "id": "level_holds",
+        "title": "The code follows the level",
+        "source": "A post, section 1",
+        "quote": "louder is more",
+        "proposition": "The code follows the level.",
+        "stance": "holds",
+        "sites": ("stack_end", "latent"),
+        "probe": follows_level,
+        "threshold": THRESHOLD,
         "controls": (Control(encoder="toy_encoders.py:full", expected="supported"),
                      Control(encoder="toy_encoders.py:none", expected="refuted")),
+        "explanation": "Play louder.",
+        "method": "Three tones, three levels.",
     }
     return Claim(**fields | changes)
 
