@@ -28,20 +28,20 @@ def furnish(pytester: pytest.Pytester) -> None:
         pytester.plugins.append(PLUGIN)
 
 
-def check(pytester: pytest.Pytester, *args: str, encoder: str | None = "full") -> pytest.RunResult:
+def check(pytester: pytest.Pytester, *args: str, encoder: str | None = "full", **options: bool) -> pytest.RunResult:
     """Run the toy claims within this process, on a toy encoder."""
     furnish(pytester)
     chosen = [f"--encoder=toy_encoders.py:{encoder}"] if encoder else []
-    return pytester.runpytest_inprocess(*chosen, *args)
+    return pytester.runpytest_inprocess(*chosen, *args, **options)
 
 
 def check_apart(pytester: pytest.Pytester, *args: str, encoder: str = "full") -> pytest.RunResult:
     """Run the toy claims in a process of its own, where this checkout answers to the name testtone."""
     furnish(pytester)
-    house = pytester.path / "house"
-    house.mkdir(exist_ok=True)
-    if not (house / "testtone").exists():
-        (house / "testtone").symlink_to(ROOT, target_is_directory=True)
+    # Beside the folder of the run, or the checkout would be collected with it.
+    house = pytester.path.with_name(f"{pytester.path.name}-house")
+    house.mkdir()
+    (house / "testtone").symlink_to(ROOT, target_is_directory=True)
     pytester._monkeypatch.setenv("PYTHONPATH", str(house))
     return pytester.runpytest_subprocess(f"--encoder=toy_encoders.py:{encoder}", *args)
 
