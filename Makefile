@@ -40,11 +40,13 @@ test: $(READY)
 	$(RUN) pytest $(ARGS)
 
 # mypy finds the folders under the name testtone through a link, as an installed package would show them.
+# It reads what ships: tests/harness hands wrong types over on purpose.
 lint: $(READY)
 	@$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test,lint]'
 	$(RUN) ruff check $(HOUSE)
 	@mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/testtone
-	MYPYPATH=$(VENV)/typing $(RUN) mypy -p testtone.stimuli -p testtone.models -p testtone.probes -p testtone.reports -p testtone.tests
+	MYPYPATH=$(VENV)/typing $(RUN) mypy -p testtone.stimuli -p testtone.models -p testtone.probes -p testtone.reports \
+		-p testtone.tests.claims -m testtone.tests.plugin
 
 setup: $(READY)
 
