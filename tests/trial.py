@@ -242,13 +242,15 @@ class Trial:
                    "environment": self.bench.environment})
         if FAULT in record:
             pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
+        # An invalid probe has not judged the line either.
+        if known is not None and not record["known_disagreement"] and record["verdict"] != "invalid":
+            pytest.fail(f"{disagreements.FILE.name} holds {self.claim.id} on {self.spec} at {self.site} as {known.verdict} "
+                        f"against its source; now it comes out otherwise: take the line out.\n{_summary(record)}",
+                        pytrace=False)
         if record["verdict"] == "not-applicable":
             pytest.skip(f"not applicable: {record['reason']}")
         if record["known_disagreement"]:
             pytest.xfail(f"known disagreement: {record['known_disagreement']}")
-        if known is not None:
-            pytest.fail(f"{disagreements.FILE.name} says that {self.claim.id} is {known.verdict} on {self.spec} at {self.site}; "
-                        f"now it is not: take the line out.\n{_summary(record)}", pytrace=False)
         decided = record["verdict"] in ("supported", "refuted")
         if not decided or record["agrees"] is False:
             pytest.fail(_summary(record), pytrace=False)
