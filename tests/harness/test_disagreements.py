@@ -77,7 +77,7 @@ def test_only_a_verdict_can_be_known(tmp_path: Path, verdict: str) -> None:
 
 BAD_LINES = {
     "no reason": (LINE.replace("A meter follows the level; that is what it is for.", " "), "reason is empty for"),
-    "a word missing": (LINE.replace('site = "latent"', ""), "has claim, encoder, site, .* has claim, encoder, verdict,"),
+    "a word missing": (LINE.replace('site = "latent"', ""), "has claim, encoder, site, .* has claim, encoder, verd"),
     "a word too many": (LINE + 'effort = "quick"', "this one has claim, encoder, site, verdict, reason, effort"),
     "twice": (LINE + LINE.replace('"supported"', '"refuted"'), "level_denied on toy_.* at latent stands there twice"),
     "another table": (LINE.replace("disagreement]]", "disagrement]]"), r"holds disagrement; it may hold \[\[dis"),
