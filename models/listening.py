@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,8 +74,10 @@ class Listener:
     def sample_rate(self) -> int:
         """Hz."""
         rate = self.encoder.sample_rate
-        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.integer, np.floating)) or not (
-            math.isfinite(rate) and rate > 0 and rate == int(rate)
+        if (
+            isinstance(rate, bool)
+            or not isinstance(rate, (int, float, np.integer, np.floating))
+            or not (math.isfinite(rate) and rate > 0 and rate == int(rate))
         ):
             raise self._fault(f"sample_rate={rate!r} is not a positive whole number of Hz")
         return int(rate)
@@ -100,14 +103,18 @@ class Listener:
         for site in self.sites:
             counted = (long[site].shape[2] - short[site].shape[2]) / 4
             if counted <= 0:
-                raise self._fault(f"site {site!r} gives {short[site].shape[2]} frames for 1 s and "
-                                  f"{long[site].shape[2]} for 5 s: no frame rate can be counted")
+                raise self._fault(
+                    f"site {site!r} gives {short[site].shape[2]} frames for 1 s and "
+                    f"{long[site].shape[2]} for 5 s: no frame rate can be counted"
+                )
             hop = max(1, round(self.sample_rate / counted))
             whole = self.sample_rate / hop
             rates[site] = float(declared.get(site, whole if abs(whole - counted) <= 0.5 else counted))
             if abs(rates[site] - counted) > 0.5:
-                raise self._fault(f"frame_rates[{site!r}]={rates[site]:g} Hz, but four seconds more of sound give "
-                                  f"{4 * counted:g} frames more")
+                raise self._fault(
+                    f"frame_rates[{site!r}]={rates[site]:g} Hz, but four seconds more of sound give "
+                    f"{4 * counted:g} frames more"
+                )
         return rates
 
     @cached_property
@@ -132,7 +139,9 @@ class Listener:
                 continue
             edges = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
             if len(edges) != 2 or not all(isinstance(e, (int, float, np.number)) and 0 <= e < math.inf for e in edges):
-                raise self._fault(f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds, or two of them")
+                raise self._fault(
+                    f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds, or two of them"
+                )
             left, right = edges
             rate = self.frame_rates[site]
             margins[site] = Margin(math.ceil(left * rate), math.ceil(right * rate))
@@ -180,7 +189,7 @@ class Listener:
         """The encoder's checked answer to ``'batch samples'`` of any batch size, asked in batches of one shape."""
         pieces = []
         for start in range(0, len(waveforms), BATCH):
-            clips = waveforms[start:start + BATCH]
+            clips = waveforms[start : start + BATCH]
             padded = np.zeros((BATCH, waveforms.shape[1]), np.float32)
             padded[: len(clips)] = clips
             answer = self._ask(padded)
@@ -197,7 +206,9 @@ class Listener:
 
     def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         try:
-            with torch.no_grad():
+            # A stranger's encoder may warn; whether warnings are errors is the business of the session, not of its verdict.
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("default")
                 clips = torch.from_numpy(batch.copy()).to(getattr(self.encoder, "device", None) or "cpu")
                 answer = self.encoder.listen(clips)
         except EncoderFault:
@@ -208,8 +219,10 @@ class Listener:
             raise self._fault(f"listen() returned {type(answer).__name__}, not a mapping of sites to arrays")
         known = {site: answer[site] for site in (*SITES, CODES) if site in answer}
         if not set(known) & set(SITES):
-            raise self._fault(f"listen() returned none of the sites {', '.join(SITES)} (got: "
-                              f"{', '.join(map(str, answer)) or 'nothing'})")
+            raise self._fault(
+                f"listen() returned none of the sites {', '.join(SITES)} (got: "
+                f"{', '.join(map(str, answer)) or 'nothing'})"
+            )
         if self._offered is None:
             self._offered = tuple(known)
         elif set(known) != set(self._offered):
@@ -243,8 +256,10 @@ class Listener:
             array = array.astype(np.int64)
         else:
             if array.dtype.kind != "f":
-                raise self._fault(f"site {site!r} holds {array.dtype}; it must be real floating point"
-                                  + (" (integers belong under 'codes')" if array.dtype.kind in "iu" else ""))
+                raise self._fault(
+                    f"site {site!r} holds {array.dtype}; it must be real floating point"
+                    + (" (integers belong under 'codes')" if array.dtype.kind in "iu" else "")
+                )
             array = np.array(array, dtype=np.float32)
             bad = ~np.isfinite(array)
             if bad.any():
@@ -261,5 +276,3 @@ class Listener:
 def _one_line(error: BaseException, limit: int = 200) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."
-
-

@@ -4,8 +4,9 @@
 `power_filterbank`         power in ear-wide bands: additive, stable and selective, blind to phase
 `linear_stft`              real and imaginary part of a short Fourier transform: linear and lossless
 `bare_decimator`           every hop-th sample: linear, and all frequencies of one alias class are one
-`polyphase`                the samples of each hop as channels: the waveform itself
+`polyphase`                the samples of each hop as channels: the waveform itself; or the first few of them
 `holistic_features`        a random saturating function of the whole spectrum: no part can be read off
+`partly_holistic`          the filterbank and the saturating features side by side, in a stated proportion
 `ideal_lowpass_decimator`  low-pass before decimation: what would alias is gone instead
 =========================  ===================================================================================
 
@@ -39,6 +40,9 @@ FLOOR_DB = -80.0
 
 FEATURE_SCALE = 12.0
 """Sharpness of `holistic_features`: the kernel of two unit spectra falls to 1/e at a distance of sqrt(2) / 12."""
+
+GRADED_AMPLITUDE = 0.05
+"""Amplitude of the partial that `partly_holistic` weighs its features against."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,17 +179,26 @@ def bare_decimator(*, sample_rate: int = 24_000, hop: int = 320) -> ReferenceEnc
     )
 
 
-def polyphase(*, sample_rate: int = 24_000, hop: int = 320) -> ReferenceEncoder:
-    """Return the samples of each hop as channels: channel c of frame m is sample m * hop + c. Nothing is lost."""
+def polyphase(*, sample_rate: int = 24_000, hop: int = 320, keep: int | None = None) -> ReferenceEncoder:
+    """Return the samples of each hop as channels: channel c of frame m is sample m * hop + c. Nothing is lost.
+
+    With ``keep`` only the first samples of each hop are channels. Two tones that alias by k frame rates then have the
+    coherence |sin(pi keep k / hop) / (keep sin(pi k / hop))|, the Dirichlet kernel: 1 for one channel, 0 for all.
+    """
     _check_clock(sample_rate, hop)
+    kept = hop if keep is None else keep
+    if not 1 <= kept <= hop:
+        raise ValueError(f"keep={keep} must be from 1 to hop={hop} samples of each hop")
 
     def transform(samples: Floats) -> Floats:
         batch, length = samples.shape
         frames = math.ceil(length / hop)
         padded = np.pad(samples, ((0, 0), (0, frames * hop - length)))
-        return padded.reshape(batch, frames, hop).swapaxes(1, 2)
+        return padded.reshape(batch, frames, hop)[:, :, :kept].swapaxes(1, 2)
 
-    return ReferenceEncoder(name="polyphase", sample_rate=sample_rate, hop=hop, margin=0.0, transform=transform)
+    return ReferenceEncoder(
+        name=_name("polyphase", keep=(kept, hop)), sample_rate=sample_rate, hop=hop, margin=0.0, transform=transform
+    )
 
 
 def holistic_features(
@@ -215,6 +228,37 @@ def holistic_features(
 
     return ReferenceEncoder(
         name=_name("holistic-features", scale=(scale, FEATURE_SCALE), seed=(seed, 0)),
+        sample_rate=sample_rate,
+        hop=hop,
+        margin=bank.margin,
+        transform=transform,
+    )
+
+
+def partly_holistic(
+    *, weight: float = 1.0, sample_rate: int = 24_000, hop: int = 320, seed: int = 0
+) -> ReferenceEncoder:
+    """Return `power_filterbank` and `holistic_features` side by side: a code whose share of texture is known.
+
+    The filterbank is scaled so that a 1 kHz partial of amplitude `GRADED_AMPLITUDE` adds a vector of unit length; the
+    features so that two unrelated spectra lie sqrt(2 weight) apart. Any change of the code then has an additive part that
+    follows from the powers of the partials, and a part of expected energy 2 weight that is unrelated to any other.
+    """
+    _check_positive(weight=weight)
+    bank = power_filterbank(sample_rate=sample_rate, hop=hop)
+    texture = holistic_features(sample_rate=sample_rate, hop=hop, seed=seed)
+    time = np.arange(round(0.5 * sample_rate)) / sample_rate
+    partial = bank.transform(GRADED_AMPLITUDE * np.cos(2 * np.pi * 1000.0 * time)[None])[0, :, round(0.25 * sample_rate / hop)]
+    unit = float(np.linalg.norm(partial))
+
+    def transform(samples: Floats) -> Floats:
+        features = texture.transform(samples)
+        # A random cosine has variance 1/2.
+        scaled = features * math.sqrt(2 * weight / features.shape[1])
+        return np.concatenate([bank.transform(samples) / unit, scaled], axis=1)
+
+    return ReferenceEncoder(
+        name=_name("partly-holistic", weight=(weight, 1.0), seed=(seed, 0)),
         sample_rate=sample_rate,
         hop=hop,
         margin=bank.margin,
@@ -257,6 +301,7 @@ REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
     "bare-decimator": bare_decimator,
     "polyphase": polyphase,
     "holistic-features": holistic_features,
+    "partly-holistic": partly_holistic,
     "ideal-lowpass-decimator": ideal_lowpass_decimator,
 }
 """The reference encoders by name."""

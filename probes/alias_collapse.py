@@ -9,8 +9,8 @@ Stimuli   `designs.alias_sets`: translations, mirror images and a fold about eac
           two clips a tone, with start phases of their own and white noise 30 dB below.
 Readout   RO7: complex amplitudes at the alias frequency and at its double (a rectifier puts it there), and the mean.
 Formula   The observer compares matched filters of unknown phase: |V_f^H y|^2 - |V_g^H y|^2, with V the principal direction
-          of training tokens, unit length, y a token of the other clip, each at its tone's own alias frequency. d' = difference of the mean scores over their
-          pooled standard deviation; the three cues (mean, line, doubled line) add as squares.
+          of training tokens, unit length, y a token of the other clip, each at its tone's own alias frequency. d' =
+          difference of the mean scores over their standard deviation, which follows from the noise between tokens; the three cues (mean, line, doubled line) add as squares.
           theta_pair = 1 - sum d'_alias / sum d'_control per kind; the mean over kinds decides. 0: aliases are told apart as
           well as any pair; 1: they are one. With coherence g = |V_f^H V_g| and a control apart by its line,
           theta = 1 - sqrt(1 - g^2), whatever the noise: in white noise d' is proportional to the sine of the angle.
@@ -25,12 +25,11 @@ Traps     One channel has one number per line: its theta is 1 by construction. C
           images apart. A filterbank that rectifies before it decimates has no carrier left to alias: its mean tells all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
 from testtone.stimuli import Chain, Partial, Stimulus, Tone, designs
 
 from .hearing import Answer, Ear, Listen, Probe
@@ -73,15 +72,22 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         chain = ear.chain(sites[0])
         whole = abs(ear.sample_rate / rate - chain.hop) < 1e-6
         if chain.hop < 2 or not whole:
-            why = ("the site keeps the sample rate, and nothing folds" if chain.hop < 2 else
-                   f"its hop of {ear.sample_rate / rate:.3f} samples is not a whole number, and no frequencies fold exactly")
-            measurements |= {site: Measurement(site=site, probe="alias_collapse", version=VERSION, effect=None, reason=why,
-                                               not_applicable=True) for site in sites}
+            why = (
+                "the site keeps the sample rate, and nothing folds"
+                if chain.hop < 2
+                else f"its hop of {ear.sample_rate / rate:.3f} samples is not a whole number, and no frequencies fold exactly"
+            )
+            measurements |= {
+                site: Measurement(
+                    site=site, probe="alias_collapse", version=VERSION, effect=None, reason=why, not_applicable=True
+                )
+                for site in sites
+            }
             continue
         groups.append(_Group(ear, sites, chain, rng, **size))
     answers = list((yield [request for group in groups for request in group.requests]))
     for group in groups:
-        own, answers = answers[: len(group.requests)], answers[len(group.requests):]
+        own, answers = answers[: len(group.requests)], answers[len(group.requests) :]
         for site in group.sites:
             measurements[site] = group.measure(site, own, np.random.default_rng(rng.integers(2**63)))
     return {site: measurements[site] for site in ear.sites}
@@ -91,7 +97,15 @@ class _Group:
     """Sites of one frame rate, which share their stimuli."""
 
     def __init__(
-        self, ear: Ear, sites: tuple[str, ...], chain: Chain, rng: np.random.Generator, *, sets: int, tokens: int, lines: int
+        self,
+        ear: Ear,
+        sites: tuple[str, ...],
+        chain: Chain,
+        rng: np.random.Generator,
+        *,
+        sets: int,
+        tokens: int,
+        lines: int,
     ) -> None:
         self.sites, self.chain, self.rate = sites, chain, chain.rate
         self.pairs = designs.alias_sets(rng, sets=sets, chain=chain)
@@ -99,7 +113,8 @@ class _Group:
         seconds = ear.seconds(FRAMES * tokens, sites=sites)
         self.clips = {
             (index, kind): tuple(_clip(hz, seconds, rng) for hz in (*pair.alias_hz, *pair.control_hz) for _ in range(2))
-            for index, per_kind in enumerate(self.pairs) for kind, pair in per_kind.items()
+            for index, per_kind in enumerate(self.pairs)
+            for kind, pair in per_kind.items()
         }
         self.requests = [
             Listen(clips, AliasLines(self._lines(self.pairs[index][kind]), FRAMES, tokens), sites)
@@ -107,8 +122,9 @@ class _Group:
         ]
         self.aliases: tuple[float, ...] = ()
         if lines and chain.hop <= LARGEST_HOP:
-            self.aliases, battery = designs.alias_battery(rng, lines=lines, seconds=ear.seconds(FRAMES, sites=sites),
-                                                          chain=chain)
+            self.aliases, battery = designs.alias_battery(
+                rng, lines=lines, seconds=ear.seconds(FRAMES, sites=sites), chain=chain
+            )
             self.requests.append(Listen(battery, AliasLines((self.aliases,), FRAMES, 1), sites))
 
     def _lines(self, pair: designs.AliasPair) -> tuple[tuple[float, ...], ...]:
@@ -118,15 +134,26 @@ class _Group:
         return shared, first + second
 
     def measure(self, site: str, answers: Sequence[Answer], rng: np.random.Generator) -> Measurement:
-        heard = {key: _Quad(answer[site]) for key, answer in zip(self.clips, answers, strict=False)}
-        loud = np.median([size for quad in heard.values() for size in quad.sizes])
-        attenuated = {key: min(quad.sizes) < loud * 10 ** (ATTENUATED_DB / 20) for key, quad in heard.items()}
-        noise = np.sqrt(np.mean([quad.noise() for quad in heard.values()], axis=0))
-        noise = np.maximum(noise, 1e-3 * noise.max(axis=0))
-        scale = np.divide(1.0, noise, out=np.ones_like(noise), where=noise > 0)
-        plain = self._table({key: quad.d_primes() for key, quad in heard.items()}, attenuated)
-        whitened = self._table({key: quad.d_primes(scale) for key, quad in heard.items()}, attenuated)
-        planes = self._table({key: quad.planes() for key, quad in heard.items()}, attenuated, floor=0.05)
+        heard = {
+            key: _pairs(answer[site], self._lines(self.pairs[key[0]][key[1]]), self.rate)
+            for key, answer in zip(self.clips, answers, strict=False)
+        }
+        sizes = {key: np.concatenate([pair.sizes for pair in both]) for key, both in heard.items()}
+        loud = np.median(np.concatenate(list(sizes.values())))
+        attenuated = {key: size.min() < loud * 10 ** (ATTENUATED_DB / 20) for key, size in sizes.items()}
+        # One pool of noise for the fits of alias pairs, one for those of control pairs, which have more lines.
+        pools = [np.concatenate([pair.noise for pair in pairs]) for pairs in zip(*heard.values(), strict=True)]
+        spread = np.sqrt(np.mean([(np.abs(pool) ** 2).mean(axis=0) for pool in pools], axis=0))
+        spread = np.maximum(spread, 1e-3 * spread.max(axis=0))
+        weight = np.divide(1.0, spread, out=np.ones_like(spread), where=spread > 0)
+
+        def table(measure: Callable[[_Pair, NDArray], float], floor: float = TOLD_APART) -> NDArray[np.float64]:
+            values = {key: (measure(both[0], pools[0]), measure(both[1], pools[1])) for key, both in heard.items()}
+            return self._table(values, attenuated, floor)
+
+        plain = table(lambda pair, pool: pair.d_prime(pool))
+        whitened = table(lambda pair, pool: pair.d_prime(pool, weight))
+        planes = table(lambda pair, _: pair.planes(), floor=0.05)
         parts = [
             Part(name=f"pairs: {kind}", threshold=THRESHOLD, effect=_theta(plain[:, [column]], f"theta_pair, {kind}"))
             for column, kind in enumerate(self.kinds)
@@ -134,37 +161,67 @@ class _Group:
         parts += [
             Part(name="share of pairs above .5", threshold=THRESHOLD, effect=_share(plain)),
             Part(name="whitened channels", threshold=THRESHOLD, effect=_theta(whitened, "theta_pair, whitened")),
-            Part(name="one frame", threshold=THRESHOLD, effect=_theta(planes, "theta_pair, planes of one frame"),
-                 note="no sequence: a frame does not know its alias frequency"),
+            Part(
+                name="one frame",
+                threshold=THRESHOLD,
+                effect=_theta(planes, "theta_pair, planes of one frame"),
+                note="no sequence: a frame does not know its alias frequency",
+            ),
         ]
         channels = answers[0][site].shape[3]
         if self.aliases:
             ranks = class_ranks(answers[-1][site][:, 0, 0, :, 1 : 1 + len(self.aliases)])
-            parts.append(Part(
-                name="theta_class", threshold=THRESHOLD,
-                effect=jackknife(lambda kept: float(1 - ranks[kept].mean() / self.chain.hop), len(ranks), name="theta_class",
-                                 unit="share of an alias class"),
-                note=f"rank {ranks.mean():.4g} of {self.chain.hop} members; {channels} channels per hop of {self.chain.hop}",
-            ))
+            parts.append(
+                Part(
+                    name="theta_class",
+                    threshold=THRESHOLD,
+                    effect=jackknife(
+                        lambda kept: float(1 - ranks[kept].mean() / self.chain.hop),
+                        len(ranks),
+                        name="theta_class",
+                        unit="share of an alias class",
+                    ),
+                    note=f"rank {ranks.mean():.4g} of {self.chain.hop} members; {channels} channels per hop of {self.chain.hop}",
+                )
+            )
         share = float(np.mean(list(attenuated.values())))
         effect = _theta(plain, "theta_pair, mean over kinds")
         reason = None
         if effect is None:
-            reason = ("control pairs cannot be told apart either "
-                      f"(d' below {TOLD_APART:g}; {share:.0%} of the pairs have an attenuated tone)")
-        null = effect and Null(kind="alias and control exchanged within pairs", draws=DRAWS,
-                               p=permutation(effect.value, lambda draw: _exchanged(plain, draw), rng=rng, draws=DRAWS))
+            reason = (
+                "control pairs cannot be told apart either "
+                f"(d' below {TOLD_APART:g}; {share:.0%} of the pairs have an attenuated tone)"
+            )
+        null = effect and Null(
+            kind="alias and control exchanged within pairs",
+            draws=DRAWS,
+            p=permutation(effect.value, lambda draw: _exchanged(plain, draw), rng=rng, draws=DRAWS),
+        )
         return Measurement(
-            site=site, probe="alias_collapse", version=VERSION, effect=effect, reason=reason, parts=tuple(parts), null=null,
+            site=site,
+            probe="alias_collapse",
+            version=VERSION,
+            effect=effect,
+            reason=reason,
+            parts=tuple(parts),
+            null=null,
             sounds=self._sounds(),
-            figures={"d_prime": {kind: {"alias": _mean(plain[:, column, 0]), "control": _mean(plain[:, column, 1])}
-                                 for column, kind in enumerate(self.kinds)},
-                     "attenuated": share, "channels": int(channels), "hop": self.chain.hop},
+            figures={
+                "d_prime": {
+                    kind: {"alias": _mean(plain[:, column, 0]), "control": _mean(plain[:, column, 1])}
+                    for column, kind in enumerate(self.kinds)
+                },
+                "attenuated": share,
+                "channels": int(channels),
+                "hop": self.chain.hop,
+            },
         )
 
     def _table(
-        self, values: Mapping[tuple[int, str], tuple[float, float]], attenuated: Mapping[tuple[int, str], bool],
-        floor: float = TOLD_APART,
+        self,
+        values: Mapping[tuple[int, str], tuple[float, float]],
+        attenuated: Mapping[tuple[int, str], bool],
+        floor: float,
     ) -> NDArray[np.float64]:
         """``'sets kinds (alias, control)'``, nan where a pair may not speak."""
         table = np.full((len(self.pairs), len(self.kinds), 2), np.nan)
@@ -185,87 +242,92 @@ def _clip(hz: float, seconds: float, rng: np.random.Generator) -> Stimulus:
 
 
 @dataclass(frozen=True)
-class _Quad:
-    """Tokens of an alias pair and of its control pair: ``'8 2 tokens channels 5'``.
+class _Pair:
+    """Tokens of two tones, phases turned back to the start of their clip: ``'tones clips tokens channels cues'``.
 
-    Eight clips, two a tone; two fits, with the lines of the alias pair and with those of the control pair; per channel
-    the mean, then line and doubled line of each member of the pair.
+    The cues are the mean, the line and the doubled line. ``own`` is each tone at its own lines; ``away`` each at the lines of
+    the other, which for an alias pair are the same (``shared``).
     """
 
-    values: NDArray[np.complex128]
+    own: NDArray[np.complex128]
+    away: NDArray[np.complex128]
+    shared: bool
 
     @property
-    def alias(self) -> NDArray[np.complex128]:
-        """``'tones clips tokens channels cues'`` of the alias pair, at the lines it shares."""
-        return self._tones(slice(0, 2), 0)[..., :3]
+    def sizes(self) -> NDArray[np.float64]:
+        """Size of the response to each tone: root of the mean energy of mean and lines."""
+        energy = np.abs(self.own) ** 2 * np.array([1, 0.5, 0.5])
+        return np.sqrt(energy.sum(axis=(-1, -2)).mean(axis=(1, 2)))
 
     @property
-    def control(self) -> NDArray[np.complex128]:
-        """The same of the control pair, at five lines: the mean, two of the first member, two of the second."""
-        return self._tones(slice(2, 4), 1)
+    def noise(self) -> NDArray[np.complex128]:
+        """What differs from token to token within a clip, ``'tokens channels cues'``, at its full variance."""
+        tokens = self.own.shape[2]
+        residual = self.own - self.own.mean(axis=2, keepdims=True)
+        return residual.reshape(-1, *self.own.shape[3:]) * np.sqrt(tokens / (tokens - 1))
 
-    @property
-    def sizes(self) -> tuple[float, ...]:
-        """Size of the response to each of the four tones: root of the mean energy of mean and lines."""
-        weight = np.array([1, 0.5, 0.5, 0.5, 0.5])
-        return tuple(
-            float(np.sqrt((np.abs(tone) ** 2 * weight[: tone.shape[-1]]).sum(axis=(-1, -2)).mean()))
-            for pair in (self.alias, self.control) for tone in pair
+    def planes(self) -> float:
+        """Sine between the planes that the two tones span in the channels, at their own lines."""
+        first, second = self.own.mean(axis=2)[..., 1]
+        return _plane_sine(_direction(first), _direction(second))
+
+    def d_prime(self, pool: NDArray[np.complex128], weight: NDArray[np.float64] | None = None) -> float:
+        """How well the observer tells the tones apart; ``pool`` is the noise of all pairs, ``'tokens channels cues'``.
+
+        The noise has the shape of the pool and the energy of this pair. ``weight`` scales ``'channels cues'`` first.
+        """
+        scale = 1.0 if weight is None else weight
+        own, away, noise, pool = (
+            each * scale for each in (self.own.mean(axis=2), self.away.mean(axis=2), self.noise, pool)
         )
-
-    def noise(self) -> NDArray[np.float64]:
-        """Energy of each channel about the principal direction of each tone of the alias pair, ``'channels cues'``."""
-        residual = []
-        for tone in self.alias:
-            for clip in tone:
-                for cue in range(clip.shape[-1]):
-                    v = _direction(clip[..., cue])
-                    residual.append(np.abs(clip[..., cue] - np.outer(clip[..., cue] @ v.conj(), v)) ** 2)
-        return np.stack(residual).reshape(4, 3, *residual[0].shape).mean(axis=(0, 2)).T
-
-    def d_primes(self, scale: NDArray[np.float64] | None = None) -> tuple[float, float]:
-        """d' of the alias pair and of the control pair; ``scale`` weighs ``'channels cues'`` first."""
-        weight = 1.0 if scale is None else scale
-        alias, control = self.alias * weight, self.control * (1.0 if scale is None else scale[:, [0, 1, 2, 1, 2]])
-        own = np.stack([control[0][..., [0, 1, 2]], control[1][..., [0, 3, 4]]])
-        away = np.stack([control[0][..., [0, 3, 4]], control[1][..., [0, 1, 2]]])
-        return _observer(alias, alias), _observer(own, away)
-
-    def planes(self) -> tuple[float, float]:
-        """Sine between the planes of the two tones, of the alias pair and of the control pair, at their own lines."""
-        alias = [_direction(tone.reshape(-1, tone.shape[-1])) for tone in self.alias[..., 1]]
-        control = [_direction(tone.reshape(-1, tone.shape[-1])) for tone in (self.control[0][..., 1], self.control[1][..., 3])]
-        return _plane_sine(*alias), _plane_sine(*control)
-
-    def _tones(self, tones: slice, fit: int) -> NDArray[np.complex128]:
-        values = self.values[:, fit]
-        return values.reshape(4, 2, *values.shape[1:])[tones]
+        squares = 0.0
+        for cue in range(own.shape[-1]):
+            energy = (np.abs(pool[..., cue]) ** 2).sum(axis=1).mean()
+            louder = (np.abs(noise[..., cue]) ** 2).sum(axis=1).mean() / energy if energy > 0 else 0.0
+            d = _observer(own[..., cue], away[..., cue], np.sqrt(louder) * pool[..., cue], self.shared, real=cue == 0)
+            squares += d * abs(d)
+        return float(np.sqrt(max(squares, 0.0)))
 
 
-def _observer(own: NDArray[np.complex128], away: NDArray[np.complex128]) -> float:
-    """d' between two tones, ``'tones clips tokens channels cues'``: each at its own lines, and each at the other's lines.
+def _pairs(values: NDArray[np.complex128], lines: tuple[tuple[float, ...], ...], rate: float) -> tuple[_Pair, _Pair]:
+    """Alias and control pair from ``'8 2 tokens channels 5'``: eight clips, two a tone; two fits, one for each pair."""
+    clips = values.reshape(4, 2, *values.shape[1:])
+    shared, apart = (np.array([0.0, *each]) for each in lines)
+    start = np.arange(values.shape[2])[:, None] * FRAMES / rate
+    alias = clips[:2, :, 0, ..., :3] * np.exp(-2j * np.pi * start * shared)[:, None]
+    control = clips[2:, :, 1] * np.exp(-2j * np.pi * start * apart)[:, None]
+    first, second = [0, 1, 2], [0, 3, 4]
+    own = np.stack([control[0][..., first], control[1][..., second]])
+    away = np.stack([control[0][..., second], control[1][..., first]])
+    return _Pair(alias, alias, True), _Pair(own, away, False)
 
-    For an alias pair both stand on the same lines, and ``away`` is ``own`` itself.
+
+def _observer(own: NDArray, away: NDArray, noise: NDArray, shared: bool, *, real: bool) -> float:
+    """D' of one cue: ``'tones clips channels'`` at own and at the other's lines, noise ``'tokens channels'``.
+
+    The score of a token y is |V_f^H y|^2 - |V_g^H y|^2. Its variance to second order in the noise n: with
+    w = V_f V_f^H y - V_g V_g^H y, E (2 Re w^H n)^2 plus the variance of the same form of n alone. A mean is real: its noise
+    stands on one axis, with twice the variance there.
     """
-    squares = 0.0
-    for cue in range(own.shape[-1]):
-        scores: tuple[list[float], list[float]] = ([], [])
-        energy = []
-        for train, test in ((0, 1), (1, 0)):
-            v = [_direction(own[tone, train, ..., cue]) for tone in (0, 1)]
-            matched = [np.abs(own[tone, test, ..., cue] @ v[tone].conj()) ** 2 for tone in (0, 1)]
-            rival = [np.abs(away[tone, test, ..., cue] @ v[1 - tone].conj()) ** 2 for tone in (0, 1)]
-            scores[0].extend(matched[0] - rival[0])
-            scores[1].extend(rival[1] - matched[1])
-            energy.append((np.abs(own[:, test, ..., cue]) ** 2).sum(axis=-1).mean())
-        d = _separation(*scores, FLOOR * float(np.mean(energy)))
-        squares += d * abs(d)
-    return float(np.sqrt(max(squares, 0.0)))
-
-
-def _separation(first: Sequence[float], second: Sequence[float], floor: float) -> float:
-    spread = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / 2 + floor**2)
-    return float((np.mean(first) - np.mean(second)) / spread) if spread > 0 else 0.0
+    axes = 2.0 if real else 1.0
+    apart, variance, energy = [], [], []
+    for train, test in ((0, 1), (1, 0)):
+        v = [_direction(own[tone, [train]]) for tone in (0, 1)]
+        along = [noise @ each.conj() for each in v]
+        powers = [float((np.abs(each) ** 2).mean()) for each in along]
+        common = abs((along[0] * along[1].conj()).mean()) if shared else 0.0
+        alone = axes * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2)
+        for tone in (0, 1):
+            mine, rival = v[tone].conj() @ own[tone, test], v[1 - tone].conj() @ away[tone, test]
+            apart.append(abs(mine) ** 2 - abs(rival) ** 2)
+            first, second = along[tone] * np.conj(mine), along[1 - tone] * np.conj(rival)
+            moved = (
+                (np.abs(first - second) ** 2).mean() if shared else (np.abs(first) ** 2 + np.abs(second) ** 2).mean()
+            )
+            variance.append(2 * axes * moved + alone)
+            energy.append((np.abs(own[tone, test]) ** 2).sum())
+    spread = np.hypot(np.sqrt(max(np.mean(variance), 0.0)), FLOOR * np.mean(energy))
+    return float(2 * np.mean(apart) / spread) if spread > 0 else 0.0
 
 
 def _direction(tokens: NDArray[np.complex128]) -> NDArray[np.complex128]:
@@ -320,7 +382,9 @@ def _share(table: NDArray[np.float64]) -> Effect | None:
         return None
     with np.errstate(invalid="ignore"):
         above = np.where(speaking, 1 - table[..., 0] / table[..., 1] > 0.5, np.nan)[sets]
-    return jackknife(lambda kept: float(np.nanmean(above[kept])), len(sets), name="pairs above .5", unit="share of pairs")
+    return jackknife(
+        lambda kept: float(np.nanmean(above[kept])), len(sets), name="pairs above .5", unit="share of pairs"
+    )
 
 
 def _exchanged(table: NDArray[np.float64], rng: np.random.Generator) -> float:

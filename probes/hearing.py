@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
 from testtone.models.protocol import CODES
 from testtone.stimuli import Chain, Stimulus
@@ -166,7 +165,7 @@ def _listen_once(
         by_length.setdefault(round(stimulus.seconds * listener.sample_rate), []).append(sha256)
     for samples, names in by_length.items():
         for start in range(0, len(names), BATCH):
-            batch = names[start:start + BATCH]
+            batch = names[start : start + BATCH]
             waveforms = np.stack([unique[name].render(listener.sample_rate) for name in batch])
             heard = listener.listen(waveforms).values
             for row, name in enumerate(batch):
@@ -175,9 +174,11 @@ def _listen_once(
                     frames = heard[site][row]
                     quiet = silence.of(samples)[site]
                     if frames.shape != quiet.shape:
-                        raise EncoderFault(f"{listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and "
-                                           f"{quiet.shape[1]} for silence of the same length")
-                    inner = (frames.astype(np.float64) - quiet)[:, left:frames.shape[1] - right]
+                        raise EncoderFault(
+                            f"{listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and "
+                            f"{quiet.shape[1]} for silence of the same length"
+                        )
+                    inner = (frames.astype(np.float64) - quiet)[:, left : frames.shape[1] - right]
                     if inner.shape[1] < 1:
                         raise EncoderFault(
                             f"{listener.spec}: site {site!r} gave {frames.shape[1]} frames for "
@@ -210,5 +211,7 @@ class _Silence:
     def of(self, samples: int) -> dict[str, NDArray[Any]]:
         if samples not in self._answers:
             heard = self._listener.listen(np.zeros((1, samples), np.float32)).values
-            self._answers[samples] = {site: values[0].astype(np.float64) for site, values in heard.items() if site != CODES}
+            self._answers[samples] = {
+                site: values[0].astype(np.float64) for site, values in heard.items() if site != CODES
+            }
         return self._answers[samples]

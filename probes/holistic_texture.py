@@ -20,7 +20,6 @@ Traps     Normalising the total level makes interactions by itself: any encoder 
 
 import numpy as np
 from numpy.typing import NDArray
-
 from testtone.stimuli import designs
 
 from .hearing import Ear, Listen, Probe
@@ -51,8 +50,16 @@ def holistic_texture(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     size = SIZES[effort]
     design = designs.presence_factorial(rng, **size, seconds=seconds, chain=chain)
     sweep = [
-        designs.presence_factorial(rng, sets=6, partials=min(size["partials"], 4), tokens=1, seconds=seconds, chain=chain,
-                                   level_db=level, rove_db=0.0)
+        designs.presence_factorial(
+            rng,
+            sets=6,
+            partials=min(size["partials"], 4),
+            tokens=1,
+            seconds=seconds,
+            chain=chain,
+            level_db=level,
+            rove_db=0.0,
+        )
         for level in LEVELS[effort]
     ]
     averages, frames, *levels = yield [
@@ -60,11 +67,21 @@ def holistic_texture(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         Listen(design.flat, Frames(FRAMES)),
         *(Listen(each.flat, Frames(FRAMES)) for each in sweep),
     ]
-    return {site: _measure(site, design, averages[site], frames[site], list(zip(LEVELS[effort], sweep, [
-        level[site] for level in levels], strict=True))) for site in ear.sites}
+    return {
+        site: _measure(
+            site,
+            design,
+            averages[site],
+            frames[site],
+            list(zip(LEVELS[effort], sweep, [level[site] for level in levels], strict=True)),
+        )
+        for site in ear.sites
+    }
 
 
-def _measure(site: str, design: designs.PresenceFactorial, averages: NDArray, frames: NDArray, levels: list) -> Measurement:
+def _measure(
+    site: str, design: designs.PresenceFactorial, averages: NDArray, frames: NDArray, levels: list
+) -> Measurement:
     roved, frozen = powers(design, averages, roved=True), powers(design, frames, roved=False)
     partials = len(design.frequencies[0])
     by_roving = _holism("holism, phase-roved means", roved, partials)
@@ -73,20 +90,39 @@ def _measure(site: str, design: designs.PresenceFactorial, averages: NDArray, fr
     heard = total.value > CLEARS * standard_error(total)
     effect = by_roving if heard else by_freezing
     parts = [
-        Part(name="phase-roved means (RO1)", effect=by_roving if heard else None, threshold=THRESHOLD,
-             note="decides" if heard else "the mean over frames holds nothing above its noise floor"),
+        Part(
+            name="phase-roved means (RO1)",
+            effect=by_roving if heard else None,
+            threshold=THRESHOLD,
+            note="decides" if heard else "the mean over frames holds nothing above its noise floor",
+        ),
         Part(name="frozen frames (RO6)", effect=by_freezing, threshold=THRESHOLD, note="" if heard else "decides"),
-        *(Part(name=f"frozen frames, {level:+.0f} dB", threshold=THRESHOLD,
-               effect=_holism(f"holism, frozen frames, {level:+.0f} dB", powers(each, values, roved=False),
-                              len(each.frequencies[0])))
-          for level, each, values in levels),
+        *(
+            Part(
+                name=f"frozen frames, {level:+.0f} dB",
+                threshold=THRESHOLD,
+                effect=_holism(
+                    f"holism, frozen frames, {level:+.0f} dB",
+                    powers(each, values, roved=False),
+                    len(each.frequencies[0]),
+                ),
+            )
+            for level, each, values in levels
+        ),
     ]
     reason = None if np.isfinite(effect.value) else "the code does not change with the partials present"
     orders = frozen if not heard else roved
     return Measurement(
-        site=site, probe="holistic_texture", version=VERSION, effect=effect if reason is None else None, reason=reason,
-        parts=tuple(parts), sounds=_sounds(design),
-        figures={"power_by_order": {"one partial": float(orders[:, 0].mean()), "interactions": float(orders[:, 1].mean())}},
+        site=site,
+        probe="holistic_texture",
+        version=VERSION,
+        effect=effect if reason is None else None,
+        reason=reason,
+        parts=tuple(parts),
+        sounds=_sounds(design),
+        figures={
+            "power_by_order": {"one partial": float(orders[:, 0].mean()), "interactions": float(orders[:, 1].mean())}
+        },
     )
 
 

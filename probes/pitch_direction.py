@@ -10,11 +10,12 @@ Readout   RO1: the mean over frames, relative to silence.
 Formula   u(p,c,k) = mean z(c + p) - mean z(c), token k.
           S_same = mean cosine of u(p,c), u(p,c'),  c != c';  S_diff = mean cosine of u(p,c), u(p',c'), p != p', c != c',
           p and p' not an octave, fifth or fourth apart (those share partials).
+          Both are formed within a timbre and averaged over the three timbres.
           effect = (S_same - S_diff) / (1 - S_diff): 1 is one direction per pitch, 0 no more alike than other pitches.
-          The mean over the three timbres decides.
 Phases    Roved: cosines are taken only between sounds that share no start phase. They are stated for directions averaged over `PHASES` = 16 start phases, whatever number of tokens was played: with reliability r (the
-          cosine between two tokens of one cell), a cosine of single tokens grows by 16 / (1 + 15 r) under averaging
-          (Spearman 1910; Brown 1910), which is exact for tokens that are exchangeable. A direction cannot agree with others
+          cosine between two tokens of one cell, averaged over the pitches of a context), a vector of one token shrinks under
+          averaging by a factor (1 + 15 r) / 16 in energy (Spearman 1910; Brown 1910), and cosines grow accordingly; exact for
+          tokens that are exchangeable. A direction cannot agree with others
           better than with itself: the upper end of the interval is at most 16 r / (1 + 15 r) at the upper end of r. That
           settles encoders whose average over frames holds next to nothing, where the growth would magnify noise.
 Parts     frozen: the same over all frames (RO6), the pitch with one waveform in all contexts; the lenient reading.
@@ -32,7 +33,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-
 from testtone.stimuli import designs
 
 from .hearing import Ear, Listen, Probe
@@ -69,14 +69,26 @@ def pitch_direction(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     )
     averages, frames = yield [Listen(design.stimuli, mean), Listen(design.stimuli, Frames(FRAMES))]
     return {
-        site: _measure(site, design, averages[site], frames[site], rng=np.random.default_rng(rng.integers(2**63)),
-                       draws=DRAWS[effort])
+        site: _measure(
+            site,
+            design,
+            averages[site],
+            frames[site],
+            rng=np.random.default_rng(rng.integers(2**63)),
+            draws=DRAWS[effort],
+        )
         for site in ear.sites
     }
 
 
 def _measure(
-    site: str, design: designs.PitchesInContexts, averages: NDArray, frames: NDArray, *, rng: np.random.Generator, draws: int
+    site: str,
+    design: designs.PitchesInContexts,
+    averages: NDArray,
+    frames: NDArray,
+    *,
+    rng: np.random.Generator,
+    draws: int,
 ) -> Measurement:
     stability = Stability(design, _increments(design, averages))
     frozen = Stability(design, _increments(design, frames), frozen=True)
@@ -93,28 +105,65 @@ def _measure(
     if not np.isfinite(effect.value):
         reason = "no pair of increments is left to compare"
     elif different > CEILING and reliability.low > 0:
-        reason = (f"different pitches already share a direction (mean cosine {different:.3f}, limit {CEILING}): nothing is "
-                  "left to tell a pitch apart by")
+        reason = (
+            f"different pitches already share a direction (mean cosine {different:.3f}, limit {CEILING}): nothing is "
+            "left to tell a pitch apart by"
+        )
     parts = [
-        Part(name="frozen components (RO6)", effect=estimate("frozen stability", frozen.effect), threshold=THRESHOLD,
-             note="the component keeps its waveform bit for bit; 1 for every linear encoder"),
-        Part(name="corrected for reliability", effect=estimate("corrected stability", stability.corrected),
-             threshold=THRESHOLD, note=f"reliability of one token {stability.reliability():.3f}"),
-        *(Part(name=f"timbre: {said[timbre]}", threshold=THRESHOLD,
-               effect=estimate(f"phase-roved stability, {said[timbre]}",
-                               lambda kept, timbre=timbre: stability.effect(kept, (timbre,))))
-          for timbre in timbres),
-        Part(name="from timbre A to timbre B", effect=estimate("stability across timbres", stability.across_timbres),
-             threshold=THRESHOLD, note="same pitch, other context and other timbre"),
+        Part(
+            name="frozen components (RO6)",
+            effect=estimate("frozen stability", frozen.effect),
+            threshold=THRESHOLD,
+            note="the component keeps its waveform bit for bit; 1 for every linear encoder",
+        ),
+        Part(
+            name="corrected for reliability",
+            effect=estimate("corrected stability", stability.corrected),
+            threshold=THRESHOLD,
+            note=f"reliability of one token {stability.reliability():.3f}",
+        ),
+        *(
+            Part(
+                name=f"timbre: {said[timbre]}",
+                threshold=THRESHOLD,
+                effect=estimate(
+                    f"phase-roved stability, {said[timbre]}",
+                    lambda kept, timbre=timbre: stability.effect(kept, (timbre,)),
+                ),
+            )
+            for timbre in timbres
+        ),
+        Part(
+            name="from timbre A to timbre B",
+            effect=estimate("stability across timbres", stability.across_timbres),
+            threshold=THRESHOLD,
+            note="same pitch, other context and other timbre",
+        ),
     ]
     if reason is not None:
-        return Measurement(site=site, probe="pitch_direction", version=VERSION, effect=None, reason=reason,
-                           parts=tuple(parts), sounds=_sounds(design))
-    null = Null(kind="pitch labels permuted within context", draws=draws,
-                p=permutation(effect.value, stability.permuted, rng=rng, draws=draws))
+        return Measurement(
+            site=site,
+            probe="pitch_direction",
+            version=VERSION,
+            effect=None,
+            reason=reason,
+            parts=tuple(parts),
+            sounds=_sounds(design),
+        )
+    null = Null(
+        kind="pitch labels permuted within context",
+        draws=draws,
+        p=permutation(effect.value, stability.permuted, rng=rng, draws=draws),
+    )
     return Measurement(
-        site=site, probe="pitch_direction", version=VERSION, effect=effect, parts=tuple(parts), null=null,
-        sounds=_sounds(design), figures={"cosines": stability.distributions()},
+        site=site,
+        probe="pitch_direction",
+        version=VERSION,
+        effect=effect,
+        parts=tuple(parts),
+        null=null,
+        sounds=_sounds(design),
+        figures={"cosines": stability.distributions()},
     )
 
 
@@ -132,7 +181,9 @@ def _capped(effect: Effect, reliability: Effect) -> Effect:
 class Stability:
     """Cosines between increments, and what follows from them for any selection of cells ``'pitches contexts'``."""
 
-    def __init__(self, design: designs.PitchesInContexts, increments: NDArray[np.float64], *, frozen: bool = False) -> None:
+    def __init__(
+        self, design: designs.PitchesInContexts, increments: NDArray[np.float64], *, frozen: bool = False
+    ) -> None:
         self._timbre = np.array([column.timbre for column in design.columns])
         self._context = np.array([column.context for column in design.columns])
         self._pitch = np.arange(len(design.midi))
@@ -146,23 +197,24 @@ class Stability:
         self._cosines: Cosines = gram[:, 0, :, 0] if frozen else _between_performances(gram)
         distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
         related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
-        self._unrelated = ~related
-        self._cells = (np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches))
+        self._cells = pitch, column = np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches)
+        self._same = pitch[:, None] == pitch
+        self._different = ~related[np.ix_(pitch, pitch)]
+        self._away = self._context[column][:, None] != self._context[column]
+        self._one_timbre = self._timbre[column][:, None] == self._timbre[column]
 
     def effect(self, kept: NDArray[np.bool_], timbres: Sequence[str] | None = None) -> float:
-        """The deciding effect over the cells kept: for 16 phases (roved) or as it is (frozen), mean over timbres."""
-        return self._normalised(kept, self._cosines, timbres, None if self._frozen else PHASES)
+        """The deciding effect over the cells kept, in some timbres or all: for 16 phases (roved) or as it is (frozen)."""
+        return self._normalised(self._averaged(self._cosines, kept), kept, timbres)
 
     def corrected(self, kept: NDArray[np.bool_]) -> float:
-        """The effect as if averaged over infinitely many phases."""
-        return self._normalised(kept, self._cosines, None, np.inf)
+        """The effect as if averaged over infinitely many phases; nan where nothing repeats."""
+        return self._normalised(self._averaged(self._cosines, kept, np.inf), kept, None)
 
     def across_timbres(self, kept: NDArray[np.bool_]) -> float:
         """Same pitch against other pitches, both in another context and another timbre."""
-        pitch, column = self._cells
-        other = (self._context[column][:, None] != self._context[column]) & (
-            self._timbre[column][:, None] != self._timbre[column])
-        return self._contrast(self._cosines, kept, other, PHASES)
+        cosines = self._averaged(self._cosines, kept)
+        return _contrast(*self._means(cosines, kept, self._away & ~self._one_timbre))
 
     def permuted(self, rng: np.random.Generator) -> float:
         """The effect with pitch labels permuted within each column: one draw from the null."""
@@ -170,7 +222,7 @@ class Stability:
         order = np.stack([rng.permutation(pitches) for _ in range(columns)], axis=1)
         index = (order * columns + np.arange(columns)).ravel()
         everything = np.ones(self.shape, dtype=bool)
-        return self._normalised(everything, self._cosines[np.ix_(index, index)], None, None if self._frozen else PHASES)
+        return self._normalised(self._averaged(self._cosines, everything)[np.ix_(index, index)], everything, None)
 
     def reliability(self, kept: NDArray[np.bool_] | None = None) -> float:
         """Mean cosine between two tokens of one cell."""
@@ -178,61 +230,57 @@ class Stability:
         return float(np.diag(self._cosines)[inside].mean())
 
     def different(self) -> float:
-        """Mean cosine of different pitches for 16 phases, over all cells."""
-        pitch, column = self._cells
-        away = self._context[column][:, None] != self._context[column]
-        chosen = away & self._unrelated[np.ix_(pitch, pitch)]
-        return float(self._cosines[chosen].mean() * self._growth(np.ones(self.shape, dtype=bool),
-                                                                 None if self._frozen else PHASES))
+        """Mean cosine of different pitches, within a timbre and in other contexts."""
+        everything = np.ones(self.shape, dtype=bool)
+        return self._means(self._averaged(self._cosines, everything), everything, self._away & self._one_timbre)[1]
 
     def distributions(self) -> Mapping[str, list[float]]:
         """Deciles of the cosines of same and of different pitches, for the picture."""
-        pitch, column = self._cells
-        away = (self._context[column][:, None] != self._context[column]) & (
-            self._timbre[column][:, None] == self._timbre[column])
-        same = away & (pitch[:, None] == pitch)
-        other = away & self._unrelated[np.ix_(pitch, pitch)]
-        growth = self._growth(np.ones(self.shape, dtype=bool), None if self._frozen else PHASES)
+        cosines = self._averaged(self._cosines, np.ones(self.shape, dtype=bool))
+        pairs = self._away & self._one_timbre
         deciles = np.arange(0, 101, 10)
         return {
-            "same": [float(each) for each in np.percentile(self._cosines[same] * growth, deciles)],
-            "other": [float(each) for each in np.percentile(self._cosines[other] * growth, deciles)],
+            "same": [float(each) for each in np.percentile(cosines[pairs & self._same], deciles)],
+            "other": [float(each) for each in np.percentile(cosines[pairs & self._different], deciles)],
         }
 
-    def _normalised(
-        self, kept: NDArray[np.bool_], cosines: Cosines, timbres: Sequence[str] | None, phases: float | None
-    ) -> float:
-        pitch, column = self._cells
-        away = self._context[column][:, None] != self._context[column]
-        values = []
+    def _normalised(self, cosines: Cosines, kept: NDArray[np.bool_], timbres: Sequence[str] | None) -> float:
+        _, column = self._cells
+        means = []
         for timbre in timbres or dict.fromkeys(self._timbre):
             of_timbre = self._timbre[column] == timbre
-            values.append(self._contrast(cosines, kept, away & np.outer(of_timbre, of_timbre), phases))
-        return float(np.mean(values))
+            means.append(self._means(cosines, kept, self._away & np.outer(of_timbre, of_timbre)))
+        return _contrast(*np.mean(means, axis=0))
 
-    def _contrast(self, cosines: Cosines, kept: NDArray[np.bool_], pairs: NDArray[np.bool_], phases: float | None) -> float:
-        pitch, _ = self._cells
+    def _means(self, cosines: Cosines, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> tuple[float, float]:
+        """Mean cosine of same and of different pitches over pairs of cells kept; nan where there is none."""
         inside = self._inside(kept)
         pairs = pairs & np.outer(inside, inside)
-        same, different = pairs & (pitch[:, None] == pitch), pairs & self._unrelated[np.ix_(pitch, pitch)]
+        same, different = pairs & self._same, pairs & self._different
         if not same.any() or not different.any():
-            return float("nan")
-        growth = self._growth(kept, phases)
-        s_same, s_diff = cosines[same].mean() * growth, cosines[different].mean() * growth
-        return float((s_same - s_diff) / (1 - min(s_diff, CEILING)))
+            return float("nan"), float("nan")
+        return float(cosines[same].mean()), float(cosines[different].mean())
 
-    def _growth(self, kept: NDArray[np.bool_], phases: float | None) -> float:
-        """How much a cosine of single tokens grows when both sides are averaged over ``phases`` tokens."""
-        if phases is None:
-            return 1.0
-        r = max(self.reliability(kept), 0.0)
-        if np.isinf(phases):
-            return 1 / r if r > 0 else float("nan")
-        return phases / (1 + (phases - 1) * r)
+    def _averaged(self, cosines: Cosines, kept: NDArray[np.bool_], phases: float = PHASES) -> Cosines:
+        """Cosines of single tokens as they are for averages over ``phases`` tokens; frozen ones stay."""
+        if self._frozen:
+            return cosines
+        _, column = self._cells
+        inside = self._inside(kept)
+        counts = np.bincount(column, inside, len(self._timbre))
+        r = np.bincount(column, np.diag(cosines) * inside, len(self._timbre)) / np.maximum(counts, 1)
+        r = np.maximum(r, 0.0)
+        energy = r if np.isinf(phases) else (1 + (phases - 1) * r) / phases
+        length = np.sqrt(np.where(energy > 0, energy, np.nan))[column]
+        return cosines / np.outer(length, length)
 
     def _inside(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
         pitch, column = self._cells
         return kept[pitch, self._context[column]]
+
+
+def _contrast(same: float, different: float) -> float:
+    return float((same - different) / (1 - min(different, CEILING)))
 
 
 def _between_performances(gram: NDArray[np.float64]) -> Cosines:

@@ -27,8 +27,14 @@ class Effect:
         """The contract's ``effect`` object, or None where there is no finite value."""
         if not all(math.isfinite(number) for number in (self.value, self.low, self.high)):
             return None
-        return {"name": self.name, "value": float(self.value), "ci": [float(self.low), float(self.high)],
-                "confidence": self.confidence, "unit": self.unit, "n": int(self.n)}
+        return {
+            "name": self.name,
+            "value": float(self.value),
+            "ci": [float(self.low), float(self.high)],
+            "confidence": self.confidence,
+            "unit": self.unit,
+            "n": int(self.n),
+        }
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,10 @@ class Threshold:
 
     def __post_init__(self) -> None:
         if self.refuted_below > self.supported_above:
-            raise ValueError(f"refuted_below={self.refuted_below} lies above supported_above={self.supported_above}: "
-                             "an effect between them would be both")
+            raise ValueError(
+                f"refuted_below={self.refuted_below} lies above supported_above={self.supported_above}: "
+                "an effect between them would be both"
+            )
 
     def to_json(self) -> dict[str, float]:
         """The contract's ``threshold`` object."""

@@ -59,8 +59,9 @@ def jackknife(
     centre = forward(value)
     left_out = np.array([forward(float(statistic(np.delete(everything, i)))) for i in range(n)])
     half = _standard_error(left_out) * _t(confidence, n - 1)
-    return Effect(name=name, value=value, low=back(centre - half), high=back(centre + half), confidence=confidence,
-                  unit=unit, n=n)
+    return Effect(
+        name=name, value=value, low=back(centre - half), high=back(centre + half), confidence=confidence, unit=unit, n=n
+    )
 
 
 def jackknife_two_way(
@@ -92,8 +93,9 @@ def jackknife_two_way(
     column = _standard_error(np.array([without((slice(None), j)) for j in range(columns)])) ** 2
     cell = _standard_error(np.array([without((i, j)) for i in range(rows) for j in range(columns)])) ** 2
     half = math.sqrt(max(row + column - cell, row, column)) * _t(confidence, min(shape) - 1)
-    return Effect(name=name, value=value, low=value - half, high=value + half, confidence=confidence, unit=unit,
-                  n=min(shape))
+    return Effect(
+        name=name, value=value, low=value - half, high=value + half, confidence=confidence, unit=unit, n=min(shape)
+    )
 
 
 def bootstrap(
@@ -115,8 +117,9 @@ def bootstrap(
     return Effect(name=name, value=value, low=float(low), high=float(high), confidence=confidence, unit=unit, n=n)
 
 
-def permutation(observed: float, draw: Callable[[np.random.Generator], float], *, rng: np.random.Generator,
-                draws: int = 999) -> float:
+def permutation(
+    observed: float, draw: Callable[[np.random.Generator], float], *, rng: np.random.Generator, draws: int = 999
+) -> float:
     """One-sided p-value: the share of draws from the null that reach ``observed``, itself counted."""
     reached = sum(draw(rng) >= observed for _ in range(draws))
     return (1 + reached) / (1 + draws)

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from testtone.stimuli import pitch
 from testtone.stimuli.folding import Chain
 from testtone.stimuli.sources import Noise, Partial, Source, Tone
@@ -71,8 +70,10 @@ def spaced_frequencies(
         found = tuple(hz_from_erb_rate(each) for each in scale)
         if _told_apart([chain.alias(hz) for hz in found], rate, apart):
             return found
-    raise ValueError(f"count={count} frequencies {erbs} ERB apart do not fit between low_hz={low_hz} and high_hz={high_hz} "
-                     f"with alias frequencies apart at {rate:g} frames a second; ask for fewer, or a wider range")
+    raise ValueError(
+        f"count={count} frequencies {erbs} ERB apart do not fit between low_hz={low_hz} and high_hz={high_hz} "
+        f"with alias frequencies apart at {rate:g} frames a second; ask for fewer, or a wider range"
+    )
 
 
 def _told_apart(lines: Sequence[float], rate: float, apart: float) -> bool:
@@ -134,7 +135,7 @@ def pitches_in_contexts(
     Contexts are, in turn: silence, single notes, dyads, triads, noise, and a chord of another timbre. Context notes lie a
     quarter tone off the pitches, so that no partial of one coincides with a partial of the other. With ``crossed`` every
     context meets every timbre, else the timbres take turns over the contexts. A pitch is drawn as a key and shifted by up
-    to 15 cents to keep its first harmonics clear of multiples of half the frame rate, where an alias stands still.
+    to 15 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands still.
     """
     low, high = low_midi, high_midi
     if pitches > high - low + 1:
@@ -168,8 +169,12 @@ def pitches_in_contexts(
     together = tuple(
         tuple(
             tuple(
-                stimulus(column, t, sound(each, column.timbre) if t else frozen[each, column.timbre],
-                         f"{pitch.name(each)} ({column.timbre_name}) in {column.label}")
+                stimulus(
+                    column,
+                    t,
+                    sound(each, column.timbre) if t else frozen[each, column.timbre],
+                    f"{pitch.name(each)} ({column.timbre_name}) in {column.label}",
+                )
                 for t in range(tokens)
             )
             for column in columns
@@ -222,11 +227,11 @@ def _companies(rng: np.random.Generator, count: int, low: int, high: int) -> lis
 
 
 def _clear_offset(midi: float, frame_rate: float, rng: np.random.Generator, harmonics: int = 4) -> float:
-    """Offset in semitones, within 15 cents, that keeps the first harmonics furthest from multiples of half the rate."""
+    """Offset in semitones, within 15 cents, that keeps the first harmonics furthest from multiples of the frame rate."""
     offsets = rng.uniform(-0.15, 0.15, 64)
     hz = np.array([pitch.hz_from_midi(midi + offset) for offset in offsets])
-    folded = np.mod(np.outer(hz, np.arange(1, harmonics + 1)), frame_rate / 2)
-    clearance = np.minimum(folded, frame_rate / 2 - folded).min(axis=1)
+    folded = np.mod(np.outer(hz, np.arange(1, harmonics + 1)), frame_rate)
+    clearance = np.minimum(folded, frame_rate - folded).min(axis=1)
     return float(offsets[np.argmax(clearance)])
 
 
@@ -272,11 +277,16 @@ def presence_factorial(
         for _ in range(tokens):
             phase = rng.uniform(0.0, 2.0 * np.pi, partials)
             tones = [Tone((Partial(*each),)) for each in zip(hz, amplitude.tolist(), phase.tolist(), strict=True)]
-            per_token.append(tuple(
-                Stimulus(tuple(tone for bit, tone in enumerate(tones) if subset >> bit & 1), seconds,
-                         label=_said(hz, subset))
-                for subset in range(2**partials)
-            ))
+            per_token.append(
+                tuple(
+                    Stimulus(
+                        tuple(tone for bit, tone in enumerate(tones) if subset >> bit & 1),
+                        seconds,
+                        label=_said(hz, subset),
+                    )
+                    for subset in range(2**partials)
+                )
+            )
         frequencies.append(hz)
         stimuli.append(tuple(per_token))
     return PresenceFactorial(tuple(frequencies), tuple(stimuli))
@@ -318,7 +328,10 @@ def alias_sets(
     """
     high = high_hz or 0.45 * chain.sample_rate
     return tuple(
-        {kind: _alias_pair(rng, kind, level - 2, index, chain, low_hz, high) for level, kind in enumerate(alias_kinds(chain))}
+        {
+            kind: _alias_pair(rng, kind, level - 2, index, chain, low_hz, high)
+            for level, kind in enumerate(alias_kinds(chain))
+        }
         for index in range(sets)
     )
 
@@ -340,8 +353,10 @@ def _alias_pair(
         first, second = (chain.alias(hz) for hz in control)
         if _lines_resolvable((chain.alias(pair[0]),), rate) and _lines_resolvable((first, second), rate):
             return AliasPair(kind, (float(pair[0]), float(pair[1])), (float(control[0]), float(control[1])))
-    raise ValueError(f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {rate:g} frames a second "
-                     f"(sample_rate={chain.sample_rate})")
+    raise ValueError(
+        f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {rate:g} frames a second "
+        f"(sample_rate={chain.sample_rate})"
+    )
 
 
 def _folding_pair(
@@ -387,6 +402,8 @@ def alias_battery(
     clips = []
     for each in zip(*members, strict=True):
         phase = rng.uniform(0.0, 2.0 * np.pi, lines)
-        tones = tuple(Tone((Partial(float(hz), LEVEL / 2, float(angle)),)) for hz, angle in zip(each, phase, strict=True))
+        tones = tuple(
+            Tone((Partial(float(hz), LEVEL / 2, float(angle)),)) for hz, angle in zip(each, phase, strict=True)
+        )
         clips.append(Stimulus(tones, seconds, label=f"{lines} partials, one of each alias class"))
     return aliases, tuple(clips)

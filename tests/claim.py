@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-
 from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
 from testtone.probes.records import Threshold
@@ -55,8 +54,10 @@ class Claim:
         if self.stance not in STANCES:
             raise ValueError(f"stance={self.stance!r} must be one of {', '.join(STANCES)}")
         if {control.expected for control in self.controls} != {"supported", "refuted"}:
-            raise ValueError(f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
-                             "which it is refuted: a probe that cannot say both says nothing")
+            raise ValueError(
+                f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
+                "which it is refuted: a probe that cannot say both says nothing"
+            )
 
     def agrees(self, verdict: str) -> bool | None:
         """Whether a verdict agrees with the source; None where there is nothing to agree on."""

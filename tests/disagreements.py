@@ -35,8 +35,10 @@ class Disagreement:
 
     def __post_init__(self) -> None:
         if self.verdict not in ("supported", "refuted"):
-            raise ValueError(f"verdict={self.verdict!r} of {self.claim} on {self.encoder} at {self.site}: only "
-                             "supported or refuted can be a known disagreement")
+            raise ValueError(
+                f"verdict={self.verdict!r} of {self.claim} on {self.encoder} at {self.site}: only "
+                "supported or refuted can be a known disagreement"
+            )
         if not self.reason.strip():
             raise ValueError(f"reason is empty for {self.claim} on {self.encoder} at {self.site}")
 

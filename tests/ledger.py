@@ -47,8 +47,10 @@ class Ledger:
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
         """The report as a plain dict, the objects of ``report.json``; claims in the order of the suite, whoever ran them."""
         specs = list(dict.fromkeys(spec for _, spec, _ in self.expected))
-        records = sorted((record for record in self.records.values() if record["verdict"] is not None),
-                         key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])))
+        records = sorted(
+            (record for record in self.records.values() if record["verdict"] is not None),
+            key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])),
+        )
         sounds: dict[str, Any] = {}
         for record in records:
             sounds |= record["sounds"]
@@ -67,8 +69,10 @@ class Ledger:
             "claims": [{key: value for key, value in record.items() if key != "sounds"} for record in records],
             "exit": {
                 "ran": len(records),
-                "not_run": [dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": why}
-                            for case, why in sorted(self._without_verdict().items())],
+                "not_run": [
+                    dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": why}
+                    for case, why in sorted(self._without_verdict().items())
+                ],
             },
             "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
         }
@@ -91,7 +95,9 @@ class Ledger:
     def lines(self, width: int) -> list[tuple[str, dict[str, bool]]]:
         """The table for the terminal: text and markup per line."""
         rows = []
-        for record in sorted(self.records.values(), key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"]))):
+        for record in sorted(
+            self.records.values(), key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"]))
+        ):
             verdict = record["verdict"] or "no verdict"
             agrees = {True: "agrees", False: "disagrees", None: ""}[record["agrees"]]
             if record["known_disagreement"]:
@@ -102,8 +108,13 @@ class Ledger:
         lines: list[tuple[str, dict[str, bool]]] = [(_aligned(heads, widths), {"bold": True})]
         lines += [(_aligned(row, widths), _markup(row[4], row[5])) for row in rows]
         agreeing = [record["agrees"] for record in self.records.values() if record["agrees"] is not None]
-        lines.append((f"{sum(agreeing)} of {len(agreeing)} decided claims agree with the post; "
-                      f"{len(self.records)} records, {len(self.encoders)} encoders heard", {"bold": True}))
+        lines.append(
+            (
+                f"{sum(agreeing)} of {len(agreeing)} decided claims agree with the post; "
+                f"{len(self.records)} records, {len(self.encoders)} encoders heard",
+                {"bold": True},
+            )
+        )
         return lines
 
 
@@ -115,8 +126,9 @@ def introduction(encoder: Mapping[str, Any]) -> str:
     rates = encoder.get("frame_rates") or {}
     sites = ", ".join(f"{site} {rates[site]:g}/s" if site in rates else site for site in encoder["sites"]) or "no site"
     weights = encoder["weights_sha256"]
-    return (f"on trial: {encoder['spec']}, {encoder['sample_rate']} Hz, {sites}"
-            + (f", weights {weights[:12]}" if weights else ""))
+    return f"on trial: {encoder['spec']}, {encoder['sample_rate']} Hz, {sites}" + (
+        f", weights {weights[:12]}" if weights else ""
+    )
 
 
 def _place(order: Iterable[str], name: str) -> int:
@@ -146,7 +158,6 @@ def _markup(verdict: str, agrees: str) -> dict[str, bool]:
 def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
     """A sound with its samples as FLAC: lossless, and the same bytes every time."""
     import soundfile
-
     from testtone.stimuli import Stimulus
 
     memory = io.BytesIO()

@@ -32,19 +32,45 @@ ledger_key = pytest.StashKey["Ledger"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Offer the options of a claim check."""
     group = parser.getgroup("testtone", "testtone: claims about audio encoders (pytest -m claims)")
-    group.addoption("--encoder", action="append", default=[], metavar="SPEC",
-                    help="encoder on trial, repeatable: a bundled name, file.py:callable, package.module:callable, or an "
-                         f"entry point in testtone.encoders (default: {', '.join(DEFAULT_ENCODERS)})")
-    group.addoption("--claims-report", metavar="PATH.html", default=None,
-                    help="write the report to this page, and its data to PATH.json beside it")
-    group.addoption("--claims-seed", type=int, default=0, metavar="N",
-                    help="redraws everything random: stimuli, phases, noise, folds, nulls (default: 0)")
-    group.addoption("--claims-effort", choices=EFFORTS, default="standard",
-                    help="how much is played: quick, standard or thorough (default: standard)")
-    group.addoption("--claims-store", metavar="DIR|off", default="off",
-                    help="keep activations between runs; so far only off, which keeps nothing")
-    group.addoption("--claims-device", metavar="DEVICE", default="cpu",
-                    help="torch device for the encoders on trial, such as cpu or cuda (default: cpu)")
+    group.addoption(
+        "--encoder",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="encoder on trial, repeatable: a bundled name, file.py:callable, package.module:callable, or an "
+        f"entry point in testtone.encoders (default: {', '.join(DEFAULT_ENCODERS)})",
+    )
+    group.addoption(
+        "--claims-report",
+        metavar="PATH.html",
+        default=None,
+        help="write the report to this page, and its data to PATH.json beside it",
+    )
+    group.addoption(
+        "--claims-seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="redraws everything random: stimuli, phases, noise, folds, nulls (default: 0)",
+    )
+    group.addoption(
+        "--claims-effort",
+        choices=EFFORTS,
+        default="standard",
+        help="how much is played: quick, standard or thorough (default: standard)",
+    )
+    group.addoption(
+        "--claims-store",
+        metavar="DIR|off",
+        default="off",
+        help="keep activations between runs; so far only off, which keeps nothing",
+    )
+    group.addoption(
+        "--claims-device",
+        metavar="DEVICE",
+        default="cpu",
+        help="torch device for the encoders on trial, such as cpu or cuda (default: cpu)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -83,8 +109,13 @@ def trial(request: pytest.FixtureRequest) -> Any:
     from .trial import Trial
 
     spec, site = request.param
-    return Trial(bench=_bench(request.config), claim=_claim(request.node), spec=spec, site=site,
-                 tell=lambda payload: request.node.user_properties.append((PROPERTY, json.dumps(payload, allow_nan=False))))
+    return Trial(
+        bench=_bench(request.config),
+        claim=_claim(request.node),
+        spec=spec,
+        site=site,
+        tell=lambda payload: request.node.user_properties.append((PROPERTY, json.dumps(payload, allow_nan=False))),
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -102,8 +133,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if not (config.option.encoder or _asks_for_claims(config)):
         return None
     encoders = config.option.encoder or DEFAULT_ENCODERS
-    return (f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
-            f"on trial: {', '.join(encoders)}")
+    return (
+        f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
+        f"on trial: {', '.join(encoders)}"
+    )
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
@@ -172,8 +205,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
     elif config.option.claims_report is not None and ledger.records:
         try:
-            ledger.write(_page(config), command=_command(config), seed=config.option.claims_seed,
-                         effort=config.option.claims_effort)
+            ledger.write(
+                _page(config),
+                command=_command(config),
+                seed=config.option.claims_seed,
+                effort=config.option.claims_effort,
+            )
         except OSError as error:
             # The table is still worth showing; the run has failed, for there is no report of it.
             ledger.unwritten = f"--claims-report={_page(config)} could not be written: {error}"
@@ -212,8 +249,9 @@ def _bench(config: pytest.Config) -> Bench:
     if bench_key not in config.stash:
         from .trial import Bench
 
-        config.stash[bench_key] = Bench(seed=config.option.claims_seed, effort=config.option.claims_effort,
-                                        device=config.option.claims_device)
+        config.stash[bench_key] = Bench(
+            seed=config.option.claims_seed, effort=config.option.claims_effort, device=config.option.claims_device
+        )
     return config.stash[bench_key]
 
 

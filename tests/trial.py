@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from testtone import stimuli
 from testtone.models import listening, specs
 from testtone.models.listening import EncoderFault, Listener
@@ -95,12 +94,19 @@ class Bench:
         record["stimuli"] = [{"sha256": sound.sha256, "label": label} for label, sound in measurement.sounds]
         if measurement.not_applicable:
             return record | {"verdict": "not-applicable"}
-        record["controls"] = [self._control(claim, control.encoder, control.expected, site) for control in claim.controls]
+        record["controls"] = [
+            self._control(claim, control.encoder, control.expected, site) for control in claim.controls
+        ]
         wrong = [each for each in record["controls"] if each["verdict"] != each["expected"]]
         if wrong:
-            return record | {"verdict": "invalid", "reason": "; ".join(
-                f"control {each['encoder']} should be {each['expected']} and is {each['verdict']}"
-                + (f" ({_said(each['effect'])})" if each["effect"] else "") for each in wrong)}
+            return record | {
+                "verdict": "invalid",
+                "reason": "; ".join(
+                    f"control {each['encoder']} should be {each['expected']} and is {each['verdict']}"
+                    + (f" ({_said(each['effect'])})" if each["effect"] else "")
+                    for each in wrong
+                ),
+            }
         verdict = statistics.verdict(measurement.effect, claim.threshold)
         return record | {"verdict": verdict, "agrees": claim.agrees(verdict)}
 
@@ -113,8 +119,16 @@ class Bench:
         """What the report says of an encoder."""
         listener = self._listener(spec)
         if isinstance(listener, str):
-            return {"spec": spec, "name": spec, "sample_rate": None, "sites": [], "weights_sha256": None, "parameters": None,
-                    "reference": False, FAULT: listener}
+            return {
+                "spec": spec,
+                "name": spec,
+                "sample_rate": None,
+                "sites": [],
+                "weights_sha256": None,
+                "parameters": None,
+                "reference": False,
+                FAULT: listener,
+            }
         encoder = listener.encoder
         try:
             sites, rates = list(listener.sites), dict(listener.frame_rates)
@@ -157,7 +171,9 @@ class Bench:
         try:
             return move(self.device)
         except (RuntimeError, AssertionError) as error:
-            raise specs.EncoderSpecError(f"--claims-device={self.device}: {' '.join(str(error).split())[:200]}") from error
+            raise specs.EncoderSpecError(
+                f"--claims-device={self.device}: {' '.join(str(error).split())[:200]}"
+            ) from error
 
     def _hear(self, claim: Claim, spec: str) -> Heard:
         """Hear the encoder for this claim; and, in the same pass, for every other claim that is wanted of it."""
@@ -192,8 +208,13 @@ class Bench:
         found = heard.measurements or {}
         measurement = found.get(site) or next(iter(found.values()), None)
         if measurement is None:
-            return {"encoder": spec, "expected": expected, "verdict": "insufficient", "effect": None,
-                    "reason": heard.fault or "no site of the claim"}
+            return {
+                "encoder": spec,
+                "expected": expected,
+                "verdict": "insufficient",
+                "effect": None,
+                "reason": heard.fault or "no site of the claim",
+            }
         return {
             "encoder": spec,
             "expected": expected,
@@ -206,14 +227,29 @@ class Bench:
         listener = self._listener(spec)
         assert isinstance(listener, Listener)
         return {
-            sound.sha256: {"label": label, "seconds": sound.seconds, "sample_rate": listener.sample_rate,
-                           "truth": sound.truth()}
+            sound.sha256: {
+                "label": label,
+                "seconds": sound.seconds,
+                "sample_rate": listener.sample_rate,
+                "truth": sound.truth(),
+            }
             for label, sound in measurement.sounds
         }
 
     def _rerun(self, claim: Claim, spec: str, site: str) -> str:
-        words = ["pytest", "-m", "claims", "--encoder", spec, "--claims-seed", str(self.seed), "--claims-effort", self.effort,
-                 "-k", f"{claim.id} and {site}"]
+        words = [
+            "pytest",
+            "-m",
+            "claims",
+            "--encoder",
+            spec,
+            "--claims-seed",
+            str(self.seed),
+            "--claims-effort",
+            self.effort,
+            "-k",
+            f"{claim.id} and {site}",
+        ]
         return shlex.join(words)
 
 
@@ -238,15 +274,22 @@ class Trial:
         if known is not None and record["agrees"] is False and record["verdict"] == known.verdict:
             record["known_disagreement"] = known.reason
         specs_heard = (self.spec, *(control["encoder"] for control in record["controls"]))
-        self.tell({"record": record, "encoders": [self.bench.encoder(spec) for spec in specs_heard],
-                   "environment": self.bench.environment})
+        self.tell(
+            {
+                "record": record,
+                "encoders": [self.bench.encoder(spec) for spec in specs_heard],
+                "environment": self.bench.environment,
+            }
+        )
         if FAULT in record:
             pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
         # An invalid probe has not judged the line either.
         if known is not None and not record["known_disagreement"] and record["verdict"] != "invalid":
-            pytest.fail(f"{disagreements.FILE.name} holds {self.claim.id} on {self.spec} at {self.site} as {known.verdict} "
-                        f"against its source; now it comes out otherwise: take the line out.\n{_summary(record)}",
-                        pytrace=False)
+            pytest.fail(
+                f"{disagreements.FILE.name} holds {self.claim.id} on {self.spec} at {self.site} as {known.verdict} "
+                f"against its source; now it comes out otherwise: take the line out.\n{_summary(record)}",
+                pytrace=False,
+            )
         if record["verdict"] == "not-applicable":
             pytest.skip(f"not applicable: {record['reason']}")
         if record["known_disagreement"]:
@@ -265,8 +308,10 @@ def _summary(record: Mapping[str, Any]) -> str:
         f"  on {record['encoder']} at {record['site']}; {record['source']} says that it {says}",
     ]
     if record["effect"]:
-        lines.append(f"  {record['effect']['name']}: {_said(record['effect'])}, n = {record['effect']['n']}; supported above "
-                     f"{threshold['supported_above']:g}, refuted below {threshold['refuted_below']:g}")
+        lines.append(
+            f"  {record['effect']['name']}: {_said(record['effect'])}, n = {record['effect']['n']}; supported above "
+            f"{threshold['supported_above']:g}, refuted below {threshold['refuted_below']:g}"
+        )
     if record["reason"]:
         lines.append(f"  {record['reason']}")
     return "\n".join([*lines, f"  rerun: {record['rerun']}"])
@@ -312,7 +357,8 @@ def _measured(measurement: Measurement, claim: Claim) -> dict[str, Any]:
             }
             for part in measurement.parts
         ],
-        "null": measurement.null and {"kind": measurement.null.kind, "draws": measurement.null.draws, "p": measurement.null.p},
+        "null": measurement.null
+        and {"kind": measurement.null.kind, "draws": measurement.null.draws, "p": measurement.null.p},
         "probe": {"name": measurement.probe, "version": measurement.version},
         "figures": dict(measurement.figures),
         "p": _p_value(measurement.effect, claim),
@@ -368,9 +414,15 @@ def _commit() -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     try:
-        commit = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run(["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
-                                 capture_output=True, text=True, check=True)
+        commit = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        changed = subprocess.run(
+            ["git", "-C", str(root), "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return None, None
     return commit.stdout.strip(), bool(changed.stdout.strip())

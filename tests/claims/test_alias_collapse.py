@@ -1,7 +1,6 @@
 """Frequencies that alias onto each other share a code."""
 
 import pytest
-
 from testtone.probes import alias_collapse as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,8 +15,10 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.alias_collapse,
     threshold=probe.THRESHOLD,
-    controls=(Control(encoder="bare-decimator", expected="supported"),
-              Control(encoder="polyphase", expected="refuted")),
+    controls=(
+        Control(encoder="bare-decimator", expected="supported"),
+        Control(encoder="polyphase", expected="refuted"),
+    ),
     explanation=(
         "An encoder looks at sound in steps, some 75 a second for EnCodec. Two tones whose frequencies differ by a multiple of "
         "that rate go through the steps in lockstep, as the spokes of a wagon wheel seem to stand still in a film. If the "

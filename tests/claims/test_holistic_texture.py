@@ -1,7 +1,6 @@
 """The code is one texture of the whole mixture, not a sum of parts."""
 
 import pytest
-
 from testtone.probes import holistic_texture as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,8 +15,10 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.holistic_texture,
     threshold=probe.THRESHOLD,
-    controls=(Control(encoder="holistic-features", expected="supported"),
-              Control(encoder="power-filterbank", expected="refuted")),
+    controls=(
+        Control(encoder="holistic-features", expected="supported"),
+        Control(encoder="power-filterbank", expected="refuted"),
+    ),
     explanation=(
         "Take five pure tones and play every combination of them, from silence to all five. If the code is a sum of parts, "
         "each tone makes its own contribution, and the code of a combination is the sum of what its tones contribute alone, "

@@ -1,7 +1,6 @@
 """A pitch adds the same direction to the code, whatever surrounds it."""
 
 import pytest
-
 from testtone.probes import pitch_direction as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,8 +15,10 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.pitch_direction,
     threshold=probe.THRESHOLD,
-    controls=(Control(encoder="power-filterbank", expected="supported"),
-              Control(encoder="holistic-features", expected="refuted")),
+    controls=(
+        Control(encoder="power-filterbank", expected="supported"),
+        Control(encoder="holistic-features", expected="refuted"),
+    ),
     explanation=(
         "Play a chord, then the same chord with one more note. Whatever changed in the encoder's code is what that note adds "
         "there. Now do it over another chord, over a single note, over noise, over nothing. If the encoder knows the note as "
