@@ -1,8 +1,9 @@
 """Listening: waveforms in, checked activations out, whoever the encoder is.
 
-A :class:`Listener` asks an encoder in batches of one fixed shape, checks every answer against the contract, and finds out
-what the encoder did not say: its frame rates, and how many frames at each edge of a clip hear its padding or its memory
-rather than the sound. Whatever is wrong with an encoder ends in an :class:`EncoderFault` that names it in one line.
+A :class:`Listener` asks an encoder in batches of one fixed shape, checks every answer against the contract, and finds
+out what the encoder did not say: its frame rates, and how many frames at each edge of a clip hear its padding or its
+memory rather than the sound. Whatever is wrong with an encoder ends in an :class:`EncoderFault` that names it in one
+line.
 
 Batches have one shape because the last bits of a result may depend on it: a clip then answers the same whichever clips
 share its batch.
@@ -56,12 +57,12 @@ class Margin:
 class Listener:
     """Asks one encoder, and answers for it.
 
-    Parameters
-    ----------
-    encoder : anything that fulfils :class:`~testtone.models.protocol.Encoder`.
-    spec : how the user named it; stands in every message.
+    Args:
+        encoder: anything that fulfils :class:`~testtone.models.protocol.Encoder`.
+        spec: how the user named it; stands in every message.
 
-    Raises :class:`EncoderFault` from any method, at the first broken promise.
+    Raises:
+        EncoderFault: from any method, at the first broken promise.
     """
 
     def __init__(self, encoder: Encoder, *, spec: str | None = None) -> None:
@@ -152,7 +153,7 @@ class Listener:
 
     @cached_property
     def _measured_margins(self) -> Mapping[str, Margin]:
-        """How far a change of sound reaches: clips that agree in part, and the frames in which the answers still differ."""
+        """How far a change of sound reaches: clips agree in part, and some frames beyond that still differ."""
         rng = np.random.default_rng(0)
         half = 2 * self.sample_rate
         clips = 0.1 * rng.standard_normal((3, 2 * half))
@@ -178,7 +179,8 @@ class Listener:
             limit = MAX_MARGIN_SECONDS * self.frame_rates[site]
             if max(left, right) > limit:
                 raise self._fault(
-                    f"site {site!r} still hears a change of sound after {max(left, right) / self.frame_rates[site]:.2f} s "
+                    f"site {site!r} still hears a change of sound after "
+                    f"{max(left, right) / self.frame_rates[site]:.2f} s "
                     f"(limit {MAX_MARGIN_SECONDS:g} s): no frame is free of the clip's edges; "
                     "if that is meant, set margin_seconds"
                 )
@@ -206,7 +208,8 @@ class Listener:
 
     def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         try:
-            # A stranger's encoder may warn; whether warnings are errors is the business of the session, not of its verdict.
+            # A stranger's encoder may warn; whether warnings are errors is the business of the session, not of its
+            # verdict.
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("default")
                 clips = torch.from_numpy(batch.copy()).to(getattr(self.encoder, "device", None) or "cpu")

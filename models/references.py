@@ -241,15 +241,15 @@ def partly_holistic(
     """Return `power_filterbank` and `holistic_features` side by side: a code whose share of texture is known.
 
     The filterbank is scaled so that a 1 kHz partial of amplitude `GRADED_AMPLITUDE` adds a vector of unit length; the
-    features so that two unrelated spectra lie sqrt(2 weight) apart. Any change of the code then has an additive part that
-    follows from the powers of the partials, and a part of expected energy 2 weight that is unrelated to any other.
+    features so that two unrelated spectra lie sqrt(2 weight) apart. Any change of the code then has an additive part
+    that follows from the powers of the partials, and a part of expected energy 2 weight that is unrelated to any other.
     """
     _check_positive(weight=weight)
     bank = power_filterbank(sample_rate=sample_rate, hop=hop)
     texture = holistic_features(sample_rate=sample_rate, hop=hop, seed=seed)
     time = np.arange(round(0.5 * sample_rate)) / sample_rate
-    partial = bank.transform(GRADED_AMPLITUDE * np.cos(2 * np.pi * 1000.0 * time)[None])[0, :, round(0.25 * sample_rate / hop)]
-    unit = float(np.linalg.norm(partial))
+    partial = bank.transform(GRADED_AMPLITUDE * np.cos(2 * np.pi * 1000.0 * time)[None])[0]
+    unit = float(np.linalg.norm(partial[:, partial.shape[1] // 2]))
 
     def transform(samples: Floats) -> Floats:
         features = texture.transform(samples)

@@ -1,28 +1,32 @@
 """Do frequencies that alias onto each other share a code?
 
-Source: Post 0, section 0.3: "if they are aliased, distinct frequencies can collapse into shared representations". In words:
-after its strides an encoder gives one vector per hop, and frequencies a whole number of frame rates apart pass through those
-frames in step. If nothing else tells them apart, they have become one. So play pairs of frequencies that fold onto each
-other, beside pairs as far apart that do not, and ask how well an observer of the code can tell each pair apart.
+Source: Post 0, section 0.3: "if they are aliased, distinct frequencies can collapse into shared representations". In
+words: after its strides an encoder gives one vector per hop, and frequencies a whole number of frame rates apart pass
+through those frames in step. If nothing else tells them apart, they have become one. So play pairs of frequencies that
+fold onto each other, beside pairs as far apart that do not, and ask how well an observer of the code can tell each pair
+apart.
 
-Stimuli   `designs.alias_sets`: translations, mirror images and a fold about each Nyquist frequency of the chain of strides;
-          two clips a tone, with start phases of their own and white noise 30 dB below.
+Stimuli   `designs.alias_sets`: translations, mirror images and a fold about each Nyquist frequency of the chain of
+          strides; two clips a tone, with start phases of their own and white noise 30 dB below.
 Readout   RO7: complex amplitudes at the alias frequency and at its double (a rectifier puts it there), and the mean.
-Formula   The observer compares matched filters of unknown phase: |V_f^H y|^2 - |V_g^H y|^2, with V the principal direction
-          of training tokens, unit length, y a token of the other clip, each at its tone's own alias frequency. d' =
-          difference of the mean scores over their standard deviation, which follows from the noise between tokens; the three cues (mean, line, doubled line) add as squares.
-          theta_pair = 1 - sum d'_alias / sum d'_control per kind; the mean over kinds decides. 0: aliases are told apart as
-          well as any pair; 1: they are one. With coherence g = |V_f^H V_g| and a control apart by its line,
-          theta = 1 - sqrt(1 - g^2), whatever the noise: in white noise d' is proportional to the sine of the angle.
+Formula   The observer compares matched filters of unknown phase: |V_f^H y|^2 - |V_g^H y|^2, with V the principal
+          direction of training tokens, unit length, y a token of the other clip, each at its tone's own alias
+          frequency. d' = difference of the mean scores over their standard deviation, which follows from the noise
+          between tokens; the three cues (mean, line, doubled line) add as squares. theta_pair = 1 - sum d'_alias / sum
+          d'_control per kind; the mean over kinds decides. 0: aliases are told apart as well as any pair; 1: they are
+          one. With coherence g = |V_f^H V_g| and a control apart by its line, theta = 1 - sqrt(1 - g^2), whatever the
+          noise: in white noise d' is proportional to the sine of the angle.
 Rules     A pair with a tone 20 dB below the median response is attenuated, not collapsed, and left out; so is one whose
           control cannot be told apart either (d' below 1).
 Parts     Each kind. The share of pairs above .5. Whitened: channels scaled by their noise first, so that no gain of a
-          channel decides. One frame: by the planes that the tones span in the channels. Class: 1 - rank / members of whole
-          alias classes (`designs.alias_battery`; not at quick); by counting it cannot be below 1 - channels / hop.
+          channel decides. One frame: by the planes that the tones span in the channels. Class: 1 - rank / members of
+          whole alias classes (`designs.alias_battery`; not at quick); by counting it cannot be below 1 - channels /
+          hop.
 Null      alias and control exchanged at random, pair by pair.
 Interval  jackknife over sets of pairs; over alias classes for the rank.
 Traps     One channel has one number per line: its theta is 1 by construction. Channels that differ in phase keep mirror
-          images apart. A filterbank that rectifies before it decimates has no carrier left to alias: its mean tells all.
+          images apart. A filterbank that rectifies before it decimates has no carrier left to alias: its mean tells
+          all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
 from testtone.stimuli import Chain, Partial, Stimulus, Tone, designs
 
 from .hearing import Answer, Ear, Listen, Probe
@@ -75,7 +80,7 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             why = (
                 "the site keeps the sample rate, and nothing folds"
                 if chain.hop < 2
-                else f"its hop of {ear.sample_rate / rate:.3f} samples is not a whole number, and no frequencies fold exactly"
+                else f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
             )
             measurements |= {
                 site: Measurement(
@@ -181,7 +186,7 @@ class _Group:
                         name="theta_class",
                         unit="share of an alias class",
                     ),
-                    note=f"rank {ranks.mean():.4g} of {self.chain.hop} members; {channels} channels per hop of {self.chain.hop}",
+                    note=f"rank {ranks.mean():.4g} of {self.chain.hop} members; {channels} channels",
                 )
             )
         share = float(np.mean(list(attenuated.values())))
@@ -245,8 +250,8 @@ def _clip(hz: float, seconds: float, rng: np.random.Generator) -> Stimulus:
 class _Pair:
     """Tokens of two tones, phases turned back to the start of their clip: ``'tones clips tokens channels cues'``.
 
-    The cues are the mean, the line and the doubled line. ``own`` is each tone at its own lines; ``away`` each at the lines of
-    the other, which for an alias pair are the same (``shared``).
+    The cues are the mean, the line and the doubled line. ``own`` is each tone at its own lines; ``away`` each at the
+    lines of the other, which for an alias pair are the same (``shared``).
     """
 
     own: NDArray[np.complex128]
@@ -306,8 +311,8 @@ def _observer(own: NDArray, away: NDArray, noise: NDArray, shared: bool, *, real
     """D' of one cue: ``'tones clips channels'`` at own and at the other's lines, noise ``'tokens channels'``.
 
     The score of a token y is |V_f^H y|^2 - |V_g^H y|^2. Its variance to second order in the noise n: with
-    w = V_f V_f^H y - V_g V_g^H y, E (2 Re w^H n)^2 plus the variance of the same form of n alone. A mean is real: its noise
-    stands on one axis, with twice the variance there.
+    w = V_f V_f^H y - V_g V_g^H y, E (2 Re w^H n)^2 plus the variance of the same form of n alone. A mean is real: its
+    noise stands on one axis, with twice the variance there.
     """
     axes = 2.0 if real else 1.0
     apart, variance, energy = [], [], []
@@ -348,8 +353,8 @@ def _plane_sine(first: NDArray[np.complex128], second: NDArray[np.complex128]) -
 def class_ranks(amplitudes: NDArray[np.complex128]) -> NDArray[np.float64]:
     """Numerical rank of each alias class: ``'members channels classes'`` -> ``[classes]``.
 
-    Members arrive in an order of their own per class, which a rank does not see; rows are scaled to unit length, so that
-    attenuation does not count as collapse.
+    Members arrive in an order of their own per class, which a rank does not see; rows are scaled to unit length, so
+    that attenuation does not count as collapse.
     """
     ranks = []
     for rows in np.moveaxis(amplitudes, -1, 0):

@@ -1,14 +1,15 @@
 """Many questions, one pass: probes ask, the encoder listens once to each sound.
 
-A probe is a generator. It yields a list of :class:`Listen` requests and receives their answers, as often as it likes, and
-returns its measurements::
+A probe is a generator. It yields a list of :class:`Listen` requests and receives their answers, as often as it likes,
+and returns its measurements::
 
     def probe(ear, rng, effort):
         loud, soft = yield [Listen(tones, mean), Listen(quiet_tones, mean)]
         return {site: Measurement(...) for site in ear.sites}
 
-:func:`hear` runs any number of probes on one encoder in step. In each round it collects what all of them ask, renders each
-sound once, lets the encoder listen to it once, and keeps only what the readouts keep. All sites come from the same pass.
+:func:`hear` runs any number of probes on one encoder in step. In each round it collects what all of them ask, renders
+each sound once, lets the encoder listen to it once, and keeps only what the readouts keep. All sites come from the same
+pass.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
 from testtone.models.protocol import CODES
 from testtone.stimuli import Chain, Stimulus
@@ -112,8 +114,8 @@ class Heard:
 def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> dict[Hashable, Heard]:
     """Run probes on one encoder in step, each sound listened to once a round.
 
-    A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round in
-    which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
+    A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round
+    in which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
     """
     done: dict[Hashable, Heard] = {}
     spent = dict.fromkeys(probes, 0.0)

@@ -1,25 +1,29 @@
 """Is the code one texture of the whole mixture, or a sum of parts?
 
 Source: Post 0, section 0.3: "a summary of the entire oscillatory mixture". In words: take five partials and play every
-combination of them, 32 sounds. If the code is a sum of parts, each partial adds its own share whoever else sounds. If the
-code is one texture of the whole, what a combination gives cannot be told from its members.
+combination of them, 32 sounds. If the code is a sum of parts, each partial adds its own share whoever else sounds. If
+the code is one texture of the whole, what a combination gives cannot be told from its members.
 
-Stimuli   all subsets of sets of partials at least 3 ERB apart (`designs.presence_factorial`), amplitude fixed per component.
+Stimuli   all subsets of sets of partials at least 3 ERB apart (`designs.presence_factorial`), amplitude fixed per
+          component.
 Formula   Walsh coefficients w_S of the code over the subsets (a 2^n factorial's effects; Yates 1937), power per order:
           V1 = sum over |S| = 1, V2 = sum over |S| >= 2.
-          effect H = [V2 / (V1 + V2)] / [(2^n - 1 - n) / (2^n - 1)]: 0 is a sum of parts; 1 is a random function of the whole.
+          effect H = [V2 / (V1 + V2)] / [(2^n - 1 - n) / (2^n - 1)]: 0 is a sum of parts; 1 is a random function of the
+          whole.
 Readouts  Roved: RO1, mean over frames, powers as products of different tokens (start phases): unbiased by phase.
           Frozen: RO6, all frames of one token.
-          Roved decides where its V1 + V2 clears its noise floor (more than 3 jackknife standard errors above 0); a linear
-          encoder's mean over frames is nothing but noise, and there the frozen reading decides. Both are reported.
+          Roved decides where its V1 + V2 clears its noise floor (more than 3 jackknife standard errors above 0); a
+          linear encoder's mean over frames is nothing but noise, and there the frozen reading decides. Both are
+          reported.
 Interval  jackknife over sets of partials.
-Traps     Normalising the total level makes interactions by itself: any encoder that does so is holistic to that degree, and
-          rightly so. A smooth network played softly is additive: the parts repeat the frozen reading 20 dB softer and, where
-          the sound stays below full scale, 12 dB louder.
+Traps     Normalising the total level makes interactions by itself: any encoder that does so is holistic to that degree,
+          and rightly so. A smooth network played softly is additive: the parts repeat the frozen reading 20 dB softer
+          and, where the sound stays below full scale, 12 dB louder.
 """
 
 import numpy as np
 from numpy.typing import NDArray
+
 from testtone.stimuli import designs
 
 from .hearing import Ear, Listen, Probe

@@ -1,30 +1,31 @@
 """Does a pitch add the same direction to a code whatever surrounds it?
 
-Source: Post 0, section 0.2: "This would make pitch a stable direction in activation space". In words: play a context c, then
-the same context with a pitch p in it. The difference of the two codes is the direction that the pitch adds there. If
-pitches are stable directions, the directions of one pitch in different contexts agree, and agree better than those of
-different pitches do.
+Source: Post 0, section 0.2: "This would make pitch a stable direction in activation space". In words: play a context c,
+then the same context with a pitch p in it. The difference of the two codes is the direction that the pitch adds there.
+If pitches are stable directions, the directions of one pitch in different contexts agree, and agree better than those
+of different pitches do.
 
 Stimuli   pitches x contexts x timbres (sine, additive, FluidSynth) x tokens (`designs.pitches_in_contexts`).
 Readout   RO1: the mean over frames, relative to silence.
 Formula   u(p,c,k) = mean z(c + p) - mean z(c), token k.
-          S_same = mean cosine of u(p,c), u(p,c'),  c != c';  S_diff = mean cosine of u(p,c), u(p',c'), p != p', c != c',
+          S_same = mean cosine of u(p,c), u(p,c'), c != c'; S_diff = mean cosine of u(p,c), u(p',c'), p != p', c != c',
           p and p' not an octave, fifth or fourth apart (those share partials).
           Both are formed within a timbre and averaged over the three timbres.
           effect = (S_same - S_diff) / (1 - S_diff): 1 is one direction per pitch, 0 no more alike than other pitches.
-Phases    Roved: cosines are taken only between sounds that share no start phase. They are stated for directions averaged over `PHASES` = 16 start phases, whatever number of tokens was played: with reliability r (the
-          cosine between two tokens of one cell, averaged over the pitches of a context), a vector of one token shrinks under
-          averaging by a factor (1 + 15 r) / 16 in energy (Spearman 1910; Brown 1910), and cosines grow accordingly; exact for
-          tokens that are exchangeable. A direction cannot agree with others
-          better than with itself: the upper end of the interval is at most 16 r / (1 + 15 r) at the upper end of r. That
-          settles encoders whose average over frames holds next to nothing, where the growth would magnify noise.
+Phases    Roved: cosines are taken only between sounds that share no start phase. They are stated for directions
+          averaged over `PHASES` = 16 start phases, whatever number of tokens was played: with reliability r (the cosine
+          between two tokens of one cell, averaged over the pitches of a context), a vector of one token shrinks under
+          averaging by a factor (1 + 15 r) / 16 in energy (Spearman 1910; Brown 1910), and cosines grow accordingly;
+          exact for tokens that are exchangeable. A direction cannot agree with others better than with itself: the
+          upper end of the interval is at most 16 r / (1 + 15 r) at the upper end of r. That settles encoders whose
+          average over frames holds next to nothing, where the growth would magnify noise.
 Parts     frozen: the same over all frames (RO6), the pitch with one waveform in all contexts; the lenient reading.
           corrected: divided by r, as if over infinitely many phases. Each timbre alone. From timbre A to timbre B.
 Null      pitch labels permuted within each context.
 Interval  two-way jackknife over pitches and contexts.
-Traps     Without silence subtracted every cosine is near 1. The frozen reading is 1 for any linear encoder, whatever it does
-          to pitch. The effect has no meaning where S_diff nears 1 (limit .95): insufficient; where it does so by chance in a
-          resampled estimate, the divisor stops at .05. Level is not matched between
+Traps     Without silence subtracted every cosine is near 1. The frozen reading is 1 for any linear encoder, whatever it
+          does to pitch. The effect has no meaning where S_diff nears 1 (limit .95): insufficient; where it does so by
+          chance in a resampled estimate, the divisor stops at .05. Level is not matched between
           c and c + p: adding a pitch adds level, in every context alike; S_diff takes that out.
 """
 
@@ -33,6 +34,7 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+
 from testtone.stimuli import designs
 
 from .hearing import Ear, Listen, Probe
@@ -170,7 +172,8 @@ def _measure(
 def _capped(effect: Effect, reliability: Effect) -> Effect:
     """The effect with its upper end no higher than the reliability of a 16-phase direction allows.
 
-    The cap moves an interval that is wider than the scale on its own side only; it leaves the estimate between its ends.
+    The cap moves an interval that is wider than the scale on its own side only; it leaves the estimate between its
+    ends.
     """
     r = max(reliability.high, 0.0)
     cap = PHASES * r / (1 + (PHASES - 1) * r)
@@ -204,7 +207,7 @@ class Stability:
         self._one_timbre = self._timbre[column][:, None] == self._timbre[column]
 
     def effect(self, kept: NDArray[np.bool_], timbres: Sequence[str] | None = None) -> float:
-        """The deciding effect over the cells kept, in some timbres or all: for 16 phases (roved) or as it is (frozen)."""
+        """The effect over the cells kept, in some timbres or all: for 16 phases (roved) or as it is (frozen)."""
         return self._normalised(self._averaged(self._cosines, kept), kept, timbres)
 
     def corrected(self, kept: NDArray[np.bool_]) -> float:
@@ -286,8 +289,8 @@ def _contrast(same: float, different: float) -> float:
 def _between_performances(gram: NDArray[np.float64]) -> Cosines:
     """Mean cosine of two cells, ``'cells tokens cells tokens'`` -> ``'cells cells'``, over tokens that share no phase.
 
-    Between contexts only token 0 shares a waveform, that of the frozen pitch. Within a cell every token shares its own, so
-    there different tokens are compared: the diagonal is the reliability.
+    Between contexts only token 0 shares a waveform, that of the frozen pitch. Within a cell every token shares its own,
+    so there different tokens are compared: the diagonal is the reliability.
     """
     tokens = gram.shape[1]
     free = np.ones((tokens, tokens), dtype=bool)

@@ -41,8 +41,8 @@ class Readout(Protocol):
 class Mean:
     """RO1: mean over frames, ``[channels]``, weighted by a Hann window.
 
-    A plain mean over T seconds keeps 1 / (pi f T) of an oscillation at f, in a random direction: more than a nearly linear
-    encoder's mean itself. Under a Hann window it falls with the third power of f once f exceeds 2 / T.
+    A plain mean over T seconds keeps 1 / (pi f T) of an oscillation at f, in a random direction: more than a nearly
+    linear encoder's mean itself. Under a Hann window it falls with the third power of f once f exceeds 2 / T.
     """
 
     def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ class AliasLines:
     tokens: int
 
     def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.complex128]:
-        """``'channels frames'`` -> ``'sets tokens channels lines'``, complex, the mean first; short sets end in zeros."""
+        """``'channels frames'`` -> complex ``'sets tokens channels lines'``, the mean first; short sets end in 0."""
         channels, available = frames.shape
         if available < self.count * self.tokens:
             raise ValueError(

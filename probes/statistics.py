@@ -1,14 +1,14 @@
 """Intervals, nulls and the verdict rule.
 
-What is estimated is always a statistic of *clusters* (pitches, contexts, sets of partials, seeds), never of tokens or of
-pairs: tokens of one cluster are not independent, and intervals that treat them so are far too narrow.
+What is estimated is always a statistic of *clusters* (pitches, contexts, sets of partials, seeds), never of tokens or
+of pairs: tokens of one cluster are not independent, and intervals that treat them so are far too narrow.
 
-* :func:`jackknife` -- delete one cluster, Student's t with n - 1 degrees of freedom (Tukey 1958; Efron & Tibshirani 1993,
-  ch. 11). For dyads (pairs of pitches, say) the cluster is the node: deleting it deletes all of its pairs.
+* :func:`jackknife` -- delete one cluster, Student's t with n - 1 degrees of freedom (Tukey 1958; Efron & Tibshirani
+  1993, ch. 11). For dyads (pairs of pitches, say) the cluster is the node: deleting it deletes all of its pairs.
 * :func:`jackknife_two_way` -- crossed factors, pitch by context: se^2 = se_a^2 + se_b^2 - se_ab^2 (Cameron, Gelbach &
   Miller 2011), never below the larger of the two, with min(n) - 1 degrees of freedom.
-* :func:`bootstrap` -- resampled clusters, percentile; for medians, maxima and other statistics that are not smooth, where
-  the jackknife is inconsistent.
+* :func:`bootstrap` -- resampled clusters, percentile; for medians, maxima and other statistics that are not smooth,
+  where the jackknife is inconsistent.
 * :func:`permutation` -- p-value of a restricted permutation null, (1 + #) / (1 + draws) (Phipson & Smyth 2010).
 * :func:`holm` -- adjusted p-values over a family (Holm 1979).
 * :func:`cliffs_delta`, :func:`auc` -- probability of superiority and its symmetric form (Cliff 1993).
@@ -42,14 +42,20 @@ def jackknife(
 ) -> Effect:
     """Estimate with a delete-one-cluster jackknife-t interval.
 
-    Parameters
-    ----------
-    statistic : called with the indices of the clusters that are in, shape ``[clusters]``; must be smooth (a mean, a ratio).
-    n : number of clusters, at least 2.
-    transform : a pair (forward, back) for a bounded statistic, such as ``(numpy.arctanh, numpy.tanh)``: the interval is
-        made on the forward scale.
+    Args:
+        statistic: called with the indices of the clusters that are in, ``[clusters]``; smooth (a mean, a ratio).
+        n: number of clusters, at least 2.
+        name: what the effect is called.
+        unit: its unit.
+        confidence: of the two-sided interval.
+        transform: a pair (forward, back) for a bounded statistic, such as ``(numpy.arctanh, numpy.tanh)``: the interval
+            is made on the forward scale.
 
-    Returns an :class:`~testtone.probes.records.Effect`; its ends are nan where the statistic is not finite.
+    Returns:
+        The effect; its ends are nan where the statistic is not finite.
+
+    Raises:
+        ValueError: if there are fewer than 2 clusters.
     """
     if n < 2:
         raise ValueError(f"n={n} clusters cannot give an interval (at least 2)")
@@ -74,8 +80,8 @@ def jackknife_two_way(
 ) -> Effect:
     """Estimate with a two-way jackknife-t interval for crossed factors.
 
-    ``statistic`` is called with a mask ``'rows columns'`` of the cells that are in. The variance is that of Cameron, Gelbach
-    & Miller (2011) with jackknife terms, rows + columns - cells, floored at the larger one-way term; t with
+    ``statistic`` is called with a mask ``'rows columns'`` of the cells that are in. The variance is that of Cameron,
+    Gelbach & Miller (2011) with jackknife terms, rows + columns - cells, floored at the larger one-way term; t with
     min(shape) - 1 degrees of freedom.
     """
     rows, columns = shape

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from testtone.stimuli.sources import TWO_PI, Partial, Tone
 
 SINE_PHASE = -math.pi / 2.0

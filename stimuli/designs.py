@@ -9,9 +9,9 @@
 `erb_hz`, `erb_rate`   bandwidth and scale of the ear's filters
 =====================  ==============================================================================================
 
-A *token* is one performance: new start phases, the rest the same. One set of sounds serves two readings: *frozen*, where a
-component keeps its waveform bit for bit wherever it sounds, and *roved*, where every start phase is redrawn. What a design
-must know of an encoder comes in as numbers: sample rate, strides, frame rate.
+A *token* is one performance: new start phases, the rest the same. One set of sounds serves two readings: *frozen*,
+where a component keeps its waveform bit for bit wherever it sounds, and *roved*, where every start phase is redrawn.
+What a design must know of an encoder comes in as numbers: sample rate, strides, frame rate.
 """
 
 import math
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from testtone.stimuli import pitch
 from testtone.stimuli.folding import Chain
 from testtone.stimuli.sources import Noise, Partial, Source, Tone
@@ -100,8 +101,8 @@ class Column:
 class PitchesInContexts:
     """``alone[column][token]`` is the context, ``together[pitch][column][token]`` the context with the pitch in it.
 
-    In token 0 a pitch is frozen: one waveform in all contexts (of one timbre). In every later token it has start phases of
-    its own in every context. The context of a token is the same whichever pitch joins it.
+    In token 0 a pitch is frozen: one waveform in all contexts (of one timbre). In every later token it has start phases
+    of its own in every context. The context of a token is the same whichever pitch joins it.
     """
 
     midi: tuple[float, ...]
@@ -130,12 +131,13 @@ def pitches_in_contexts(
     low_midi: int = 48,
     high_midi: int = 84,
 ) -> PitchesInContexts:
-    """Put each of ``pitches`` into each of ``contexts``, in three timbres: sine, additive (tilt) and a FluidSynth render.
+    """Put each of ``pitches`` into each of ``contexts``, in three timbres: sine, additive (tilt) and FluidSynth.
 
-    Contexts are, in turn: silence, single notes, dyads, triads, noise, and a chord of another timbre. Context notes lie a
-    quarter tone off the pitches, so that no partial of one coincides with a partial of the other. With ``crossed`` every
-    context meets every timbre, else the timbres take turns over the contexts. A pitch is drawn as a key and shifted by up
-    to 15 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands still.
+    Contexts are, in turn: silence, single notes, dyads, triads, noise, and a chord of another timbre. Context notes lie
+    a quarter tone off the pitches, so that no partial of one coincides with a partial of the other. With ``crossed``
+    every context meets every timbre, else the timbres take turns over the contexts. A pitch is drawn as a key and
+    shifted by up to 15 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands
+    still.
     """
     low, high = low_midi, high_midi
     if pitches > high - low + 1:
@@ -200,7 +202,7 @@ class _Company:
 
 
 def _companies(rng: np.random.Generator, count: int, low: int, high: int) -> list[_Company]:
-    """Contexts in the order silence, note, dyad, triad, noise, other timbre, note, dyad, triad, note, dyad, note, ..."""
+    """Contexts: silence, note, dyad, triad, noise, other timbre; then notes, dyads and triads."""
     order = ["silence", "note", "dyad", "triad", "noise", "other", "note", "dyad", "triad", "note", "dyad", "note"]
     companies = []
     for index in range(count):
@@ -227,7 +229,7 @@ def _companies(rng: np.random.Generator, count: int, low: int, high: int) -> lis
 
 
 def _clear_offset(midi: float, frame_rate: float, rng: np.random.Generator, harmonics: int = 4) -> float:
-    """Offset in semitones, within 15 cents, that keeps the first harmonics furthest from multiples of the frame rate."""
+    """Offset in semitones, within 15 cents, that keeps the first harmonics off multiples of the frame rate."""
     offsets = rng.uniform(-0.15, 0.15, 64)
     hz = np.array([pitch.hz_from_midi(midi + offset) for offset in offsets])
     folded = np.mod(np.outer(hz, np.arange(1, harmonics + 1)), frame_rate)
@@ -319,11 +321,11 @@ def alias_sets(
 ) -> tuple[Mapping[str, AliasPair], ...]:
     """Draw ``sets`` sets of one pair per kind, each with its matched control.
 
-    translation: f and f + k rate; mirror: f and k rate - f; fold at N: n N - D/2 and n N + D/2, D about 10, 50, 200, 800 Hz
-    in turn, where the two first meet after the stride that makes N the Nyquist frequency. The control is the same pair
-    moved off every alias relation, equally far apart to the Hz; a translated pair is an alias wherever it stands, so its
-    control is wider or narrower by a fraction of the frame rate. Alias frequencies that should differ, and their doubles,
-    can be told apart within `RESOLUTION_FRAMES` frames.
+    translation: f and f + k rate; mirror: f and k rate - f; fold at N: n N - D/2 and n N + D/2, D about 10, 50, 200,
+    800 Hz in turn, where the two first meet after the stride that makes N the Nyquist frequency. The control is the
+    same pair moved off every alias relation, equally far apart to the Hz; a translated pair is an alias wherever it
+    stands, so its control is wider or narrower by a fraction of the frame rate. Alias frequencies that should differ,
+    and their doubles, can be told apart within `RESOLUTION_FRAMES` frames.
     Raises ValueError where a kind cannot be had (a frame rate too near the sample rate).
     """
     high = high_hz or 0.45 * chain.sample_rate
@@ -391,7 +393,7 @@ def doubled(line: float, rate: float) -> float:
 def alias_battery(
     rng: np.random.Generator, *, lines: int, seconds: float, chain: Chain
 ) -> tuple[tuple[float, ...], tuple[Stimulus, ...]]:
-    """Every frequency of ``lines`` alias classes: clip j holds one member of each class, in an order of its own per class.
+    """Every frequency of ``lines`` alias classes: each clip holds one member of each class, in random order.
 
     Returns the alias frequencies in Hz and ``chain.hop`` clips: class i, member j stands in clip j. The members of one
     clip never share an alias frequency, so their responses are read off one clip by their lines.

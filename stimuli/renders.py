@@ -12,6 +12,7 @@ A SoundFont goes by the SHA-256 of its file; the default is the General MIDI Sou
 FluidSynth itself is a system library: without it this module imports, and a render raises ``FluidSynthMissingError``.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -26,17 +27,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.fft
+import scipy.signal
+
 from testtone.stimuli.sources import OFFSET_SECONDS, Note, Render, Source
 
 if TYPE_CHECKING:
     import pretty_midi
+
     from testtone.stimuli.stimulus import Stimulus
 
 GAIN = 0.2  # FluidSynth's own default; every render is scaled to its rms afterwards
 BEND_STEPS_PER_SEMITONE = 4096  # 14 bits over +-2 semitones, the default range of a pitch wheel
 PERCUSSION_CHANNEL = 9
 CHANNELS = 256
-SUBSONIC_HZ = 8.0  # cut below, flat from twice this: under the lowest key of a piano (27.5 Hz)
+SUBSONIC_HZ = 12.0  # corner of a causal high-pass: 0.2 dB at the lowest key of a piano (27.5 Hz), gone after 0.3 s
 VOICES_PER_NOTE = 16  # more than any preset takes; FluidSynth's 256 in all would cut long pieces without a word
 MAX_VOICES = 65535
 CACHE_BYTES = 256 * 2**20
@@ -248,9 +252,9 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
 
     FluidSynth reads a sample recorded at 44 100 Hz without a low-pass: played at 24 000 Hz, bright programs alias
     (bowed strings at -50 dB). So it plays at up to four times the rate, and the spectrum is cut: flat to 95 % of the
-    limit, zero above it, zero phase. A tail faded to zero keeps the two ends of the block apart. What lies below hearing
-    goes as well: some recordings in SoundFonts carry an offset (program 65 of TimGM6mb: 61 % of its RMS), which nobody
-    hears and a linear encoder's mean is full of.
+    limit, zero above it, zero phase. A tail faded to zero keeps the two ends of the block apart. What lies below
+    hearing goes as well: some recordings carry an offset (program 65 of TimGM6mb: 61 % of its RMS), which nobody hears
+    and which fills a linear encoder's mean.
     """
     times = max(1, min(OVERSAMPLING, MAX_RATE // sample_rate))
     block = scipy.fft.next_fast_len(samples + round(GUARD_SECONDS * sample_rate), real=True)
@@ -260,9 +264,9 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     hz = np.arange(block // 2 + 1) * (sample_rate / block)
     limit = sample_rate / 2.0 if render.max_hz is None else min(render.max_hz, sample_rate / 2.0)
     skirt = np.clip((limit - hz) / (0.05 * limit), 0.0, 1.0)
-    onset = np.clip((hz - SUBSONIC_HZ) / SUBSONIC_HZ, 0.0, 1.0)
-    spectrum = scipy.fft.rfft(wave)[: len(hz)] * (np.sin(0.5 * np.pi * skirt) * np.sin(0.5 * np.pi * onset)) ** 2
-    return scipy.fft.irfft(spectrum, block)[:samples] / times
+    spectrum = scipy.fft.rfft(wave)[: len(hz)] * np.sin(0.5 * np.pi * skirt) ** 2
+    band = scipy.fft.irfft(spectrum, block)[:samples] / times
+    return scipy.signal.sosfilt(scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos"), band)
 
 
 def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
@@ -339,13 +343,14 @@ def _write(synth: Any, left: np.ndarray, right: np.ndarray) -> None:
 def _binding() -> Any:
     """Return the module ``fluidsynth`` of pyfluidsynth."""
     try:
-        fluidsynth = importlib.import_module("fluidsynth")
+        # In some environments (CI is set) pyfluidsynth prints where it looks for the library.
+        with contextlib.redirect_stdout(None):
+            fluidsynth = importlib.import_module("fluidsynth")
     except (ImportError, OSError) as error:
         raise FluidSynthMissingError(INSTALL_HINT) from error
     if not hasattr(fluidsynth, "cfunc"):
-        raise FluidSynthMissingError(
-            f"the module fluidsynth at {fluidsynth.__file__} is not pyfluidsynth. {INSTALL_HINT}"
-        )
+        place = getattr(fluidsynth, "__file__", "an unknown place")
+        raise FluidSynthMissingError(f"the module fluidsynth at {place} is not pyfluidsynth. {INSTALL_HINT}")
     return fluidsynth
 
 

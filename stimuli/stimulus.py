@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from testtone.stimuli import pitch, renders
 from testtone.stimuli.sources import TWO_PI, Noise, Note, Partial, Render, Source, Tone, number
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+
 from testtone.stimuli import renders
 from testtone.stimuli.complexes import harmonic_complex
 from testtone.stimuli.pitch import hz_from_midi

@@ -1,0 +1,10 @@
+"""What we claim, and testtone on trial.
+
+``claims``         the claims, shipped: they run on any encoder (pytest -m claims)
+``claim``          a claim as a record: sentence, stance, probe, thresholds, controls
+``trial``          encoders are heard, controls first, and a claim comes to a verdict
+``disagreements``  verdicts known to contradict their source
+``ledger``         records become a table and a report
+``plugin``         options, collection and summary, for pytest
+``harness``        the tests of testtone itself; they stay in the repository
+"""

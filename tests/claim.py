@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
 from testtone.probes.records import Threshold
@@ -27,8 +28,8 @@ class Control:
 class Claim:
     """One sentence, decided by one effect at each of its sites.
 
-    ``stance`` is what the source says of the proposition; the verdict agrees with the source if a proposition that holds is
-    supported, or one that does not hold is refuted.
+    ``stance`` is what the source says of the proposition; the verdict agrees with the source if a proposition that
+    holds is supported, or one that does not hold is refuted.
     """
 
     id: str

@@ -45,7 +45,7 @@ class Ledger:
         self.environment = payload["environment"]
 
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
-        """The report as a plain dict, the objects of ``report.json``; claims in the order of the suite, whoever ran them."""
+        """The report as a plain dict, the objects of ``report.json``; its order does not depend on who ran what."""
         specs = list(dict.fromkeys(spec for _, spec, _ in self.expected))
         records = sorted(
             (record for record in self.records.values() if record["verdict"] is not None),
@@ -158,6 +158,7 @@ def _markup(verdict: str, agrees: str) -> dict[str, bool]:
 def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
     """A sound with its samples as FLAC: lossless, and the same bytes every time."""
     import soundfile
+
     from testtone.stimuli import Stimulus
 
     memory = io.BytesIO()

@@ -1,7 +1,7 @@
 """The pytest plugin: options, who is on trial, and the table at the end.
 
-pytest imports this module in every session of an environment in which testtone is installed. It therefore imports pytest
-and the standard library only; what needs an encoder is imported when a claim is about to run.
+pytest imports this module in every session of an environment in which testtone is installed. It therefore imports
+pytest and the standard library only; what needs an encoder is imported when a claim is about to run.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def trial(request: pytest.FixtureRequest) -> Any:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell the bench all that will be asked, so that every encoder is heard in one pass; in xdist each worker asks alone."""
+    """Tell the bench all that will be asked: one pass per encoder. Workers of xdist ask claim by claim."""
     config = session.config
     cases = list(_cases(session.items))
     _ledger(config).expect(cases)
@@ -153,7 +153,8 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Take the record of a test into the ledger; under xdist this runs in the controller, too.
 
-    Only the verdict stays with the test: other reports (--junitxml) would swell with records that have one of their own.
+    Only the verdict stays with the test: other reports (--junitxml) would swell with records that have one of their
+    own.
     """
     if _session_config is None:
         return

@@ -1,8 +1,8 @@
 """The trial: encoders are heard, controls first of all, and each claim comes to a verdict that is a record.
 
-A :class:`Bench` lives as long as a session. It knows which claims are asked of which encoders, hears each encoder once for
-all of them, hears the controls of a claim through the same probe with the same numbers, and hands out records (plain
-dicts, the objects of ``report.json``).
+A :class:`Bench` lives as long as a session. It knows which claims are asked of which encoders, hears each encoder once
+for all of them, hears the controls of a claim through the same probe with the same numbers, and hands out records
+(plain dicts, the objects of ``report.json``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from testtone import stimuli
 from testtone.models import listening, specs
 from testtone.models.listening import EncoderFault, Listener
@@ -54,7 +55,7 @@ class Bench:
             self.wanted.setdefault(each, {})[claim.id] = claim
 
     def record(self, claim: Claim, spec: str, site: str) -> dict[str, Any]:
-        """The record of one claim on one encoder at one site: a claim object of the report, plus what the page needs."""
+        """One claim on one encoder at one site: a claim object of the report, plus what the page needs."""
         heard = self._hear(claim, spec)
         record: dict[str, Any] = {
             "id": claim.id,

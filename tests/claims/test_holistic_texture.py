@@ -1,6 +1,7 @@
 """The code is one texture of the whole mixture, not a sum of parts."""
 
 import pytest
+
 from testtone.probes import holistic_texture as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -20,18 +21,19 @@ CLAIM = Claim(
         Control(encoder="power-filterbank", expected="refuted"),
     ),
     explanation=(
-        "Take five pure tones and play every combination of them, from silence to all five. If the code is a sum of parts, "
-        "each tone makes its own contribution, and the code of a combination is the sum of what its tones contribute alone, "
-        "as layers in a mixing desk. If the code is a texture, each combination is a colour of its own, and nothing about it "
-        "follows from its members."
+        "Take five pure tones and play every combination of them, from silence to all five. If the code is a sum of "
+        "parts, each tone makes its own contribution, and the code of a combination is the sum of what its tones "
+        "contribute alone, as layers in a mixing desk. If the code is a texture, each combination is a colour of its "
+        "own, and nothing about it follows from its members."
     ),
     method=(
-        "Every subset of sets of partials at least three ear-bandwidths apart. The differences between the codes of the "
-        "subsets are split into what single partials contribute and what only combinations do (Walsh analysis of the "
-        "factorial). The effect is the share of combinations, scaled so that a sum of parts gives 0 and a random function of "
-        "the whole gives 1. Averages over time with start phases drawn anew decide where they hold anything; else the frames "
-        "themselves, with every partial's waveform frozen. Above one half the texture outweighs the parts; below one fifth the "
-        "parts are nearly all there is. Interval: jackknife over sets of partials."
+        "Every subset of sets of partials at least three ear-bandwidths apart. The differences between the codes of "
+        "the subsets are split into what single partials contribute and what only combinations do (Walsh analysis of "
+        "the factorial). The effect is the share of combinations, scaled so that a sum of parts gives 0 and a random "
+        "function of the whole gives 1. Averages over time with start phases drawn anew decide where they hold "
+        "anything; else the frames themselves, with every partial's waveform frozen. Above one half the texture "
+        "outweighs the parts; below one fifth the parts are nearly all there is. Interval: jackknife over sets of "
+        "partials."
     ),
 )
 

@@ -1,6 +1,7 @@
 """A pitch adds the same direction to the code, whatever surrounds it."""
 
 import pytest
+
 from testtone.probes import pitch_direction as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -20,18 +21,18 @@ CLAIM = Claim(
         Control(encoder="holistic-features", expected="refuted"),
     ),
     explanation=(
-        "Play a chord, then the same chord with one more note. Whatever changed in the encoder's code is what that note adds "
-        "there. Now do it over another chord, over a single note, over noise, over nothing. If the encoder knows the note as "
-        "a thing of its own, it adds the same change every time, as the same key does on a piano whatever else is held. If "
-        "not, the note disappears into each new mixture in a new way."
+        "Play a chord, then the same chord with one more note. Whatever changed in the encoder's code is what that "
+        "note adds there. Now do it over another chord, over a single note, over noise, over nothing. If the encoder "
+        "knows the note as a thing of its own, it adds the same change every time, as the same key does on a piano "
+        "whatever else is held. If not, the note disappears into each new mixture in a new way."
     ),
     method=(
-        "Each pitch sounds as a sine, as a harmonic tone and as a FluidSynth instrument, in twelve kinds of company a quarter "
-        "tone off it, with start phases drawn anew for every sound. The effect compares the directions that one pitch adds in "
-        "different contexts with those that different pitches add (octaves, fifths and fourths left out): 1 is one direction "
-        "per pitch, 0 no more alike than any two pitches. It is stated for codes averaged over time and over sixteen start "
-        "phases. Half of the full effect is the line between the two verdicts. Interval: two-way jackknife over pitches and "
-        "contexts."
+        "Each pitch sounds as a sine, as a harmonic tone and as a FluidSynth instrument, in twelve kinds of company a "
+        "quarter tone off it, with start phases drawn anew for every sound. The effect compares the directions that "
+        "one pitch adds in different contexts with those that different pitches add (octaves, fifths and fourths left "
+        "out): 1 is one direction per pitch, 0 no more alike than any two pitches. It is stated for codes averaged "
+        "over time and over sixteen start phases. Half of the full effect is the line between the two verdicts. "
+        "Interval: two-way jackknife over pitches and contexts."
     ),
 )
 

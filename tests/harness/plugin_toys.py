@@ -8,6 +8,7 @@ from typing import Any
 # Loaded out here: a run within this process forgets what it imported, and torch cannot be loaded twice.
 import hypothesis  # noqa: F401
 import pytest
+
 import testtone.reports
 import testtone.tests.ledger
 import testtone.tests.trial  # noqa: F401

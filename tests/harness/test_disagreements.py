@@ -5,8 +5,9 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-import testtone.tests.claims
 from plugin_toys import check, furnish, report
+
+import testtone.tests.claims
 from testtone.models.specs import available
 from testtone.tests import disagreements
 from testtone.tests.claim import Claim

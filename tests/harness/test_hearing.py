@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from toy_encoders import HOP, SAMPLE_RATE, Faulty, Meter
+
 from testtone.models.listening import Listener, Margin
 from testtone.probes.hearing import Ear, Heard, Listen, Probe, ear_of, hear
 from testtone.probes.readouts import AliasLines, Frames, log_power, mean
 from testtone.probes.records import Measurement
 from testtone.stimuli import Partial, Stimulus, Tone, silence
-from torch import Tensor
-from toy_encoders import HOP, SAMPLE_RATE, Faulty, Meter
 
 RATE = SAMPLE_RATE / HOP
 """Frames a second of a meter, Hz."""

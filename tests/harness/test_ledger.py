@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from reports_sample import sample
+
 from testtone.reports import render, validate
 from testtone.tests import ledger as module
 from testtone.tests.ledger import Ledger, introduction

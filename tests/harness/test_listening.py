@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
-from testtone.models.references import REFERENCES
 from torch import Tensor
 from toy_encoders import HOP, SAMPLE_RATE, Faulty, Meter
+
+from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
+from testtone.models.references import REFERENCES
 
 RNG = np.random.default_rng(20)
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from testtone.models import encodec, quantisers
 from testtone.models.encodec import CHECKPOINT, EncodecEncoder, published, untrained
 from testtone.models.protocol import SITES, Encoder
 from testtone.models.weights import WeightsError
-from torch import nn
 
 SAMPLE_RATE = 24_000
 MARGIN = 30

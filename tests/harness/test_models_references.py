@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from testtone.models.protocol import Encoder
 from testtone.models.references import (
     FEATURE_SCALE,
@@ -257,7 +258,7 @@ def test_holistic_features_estimate_a_gaussian_kernel() -> None:
 def test_silence_is_at_rest(name: str) -> None:
     heard = latent(REFERENCES[name](), np.zeros(4800))[0]
     np.testing.assert_array_equal(heard, heard[:, :1].repeat(15, axis=1))
-    if name != "holistic-features":
+    if not name.endswith("holistic") and name != "holistic-features":
         assert not heard.any()
 
 

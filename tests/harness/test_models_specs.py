@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from testtone.models import specs
 from testtone.models.protocol import OPTIONAL_ATTRIBUTES, Encoder
 from testtone.models.references import REFERENCES

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
+
 from testtone.models import resolve, tap
 from testtone.models.protocol import Encoder
-from torch import nn
 
 
 class Net(nn.Module):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from testtone.models.weights import WeightsError, cache_folder, fetch, load_state, sha256_of_file, sha256_of_state
 
 CONTENT = b"weights" * 1000

@@ -2,6 +2,7 @@
 
 import pytest
 from plugin_toys import check, report
+
 from testtone.reports import validate
 
 FAULTS = {

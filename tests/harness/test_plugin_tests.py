@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 from plugin_toys import ROOT, check, furnish
+
 from testtone.tests.plugin import DEFAULT_ENCODERS
 
 

@@ -1,13 +1,14 @@
 """Graded references: encoders between the extremes, whose effects follow from arithmetic. Each probe must find them.
 
-The tolerance is .05, that of the claims' definition. The expectations are formed here from the definition of the encoder and
-of the stimuli, not with the probes' code.
+The tolerance is .05, that of the claims' definition. The expectations are formed here from the definition of the
+encoder and of the stimuli, not with the probes' code.
 """
 
 import math
 
 import numpy as np
 import pytest
+
 from testtone.models import resolve
 from testtone.models.listening import Listener
 from testtone.probes.alias_collapse import SIZES, alias_collapse
@@ -39,9 +40,9 @@ def part(measurement, name):
 def test_stability_is_the_stable_share_of_an_increment(weight):
     """A note adds a stable vector of energy a and, beside it, a random change of energy b that no two contexts share.
 
-    The cosine between contexts i and j is then sqrt(a_i a_j / ((a_i + b_i) (a_j + b_j))). The energies are read off the two
-    blocks of channels; b for sixteen phases, from products between performances (its mean) and within them (its noise).
-    Between pitches it is that, times the overlap of their bands.
+    The cosine between contexts i and j is then sqrt(a_i a_j / ((a_i + b_i) (a_j + b_j))). The energies are read off the
+    two blocks of channels; b for sixteen phases, from products between performances (its mean) and within them (its
+    noise). Between pitches it is that, times the overlap of their bands.
     """
     seed = 5
     spec = f"partly-holistic:weight={weight}"
@@ -94,8 +95,8 @@ def test_stability_is_the_stable_share_of_an_increment(weight):
 def test_holism_is_the_random_share_of_the_power(weight):
     """Five partials of powers p_i add vectors of length p_i; 32 unrelated codes of variance `weight` stand beside them.
 
-    In a factorial of 2^n an effect of length v has a coefficient of power v^2 / 4, and 2^n independent codes have powers of
-    weight / 2^n in each coefficient. Averaged over the +-3 dB with which amplitudes are drawn, set by set.
+    In a factorial of 2^n an effect of length v has a coefficient of power v^2 / 4, and 2^n independent codes have
+    powers of weight / 2^n in each coefficient. Averaged over the +-3 dB with which amplitudes are drawn, set by set.
     """
     found = measure(holistic_texture, f"partly-holistic:weight={weight}", effort="standard")
     rng = np.random.default_rng(1)
@@ -108,7 +109,7 @@ def test_holism_is_the_random_share_of_the_power(weight):
 
 @pytest.mark.parametrize("keep", [1, 2, 3, 5, 12, 320])
 def test_collapse_is_one_minus_the_sine_between_alias_responses(keep):
-    """The first `keep` samples of each hop: aliases k frame rates apart have the Dirichlet kernel as their coherence."""
+    """The first `keep` samples of each hop: aliases k frame rates apart have a Dirichlet kernel as coherence."""
     seed = 3
     found = measure(alias_collapse, f"polyphase:keep={keep}", seed=seed)
     ear = ear_of(Listener(resolve("polyphase")), ("latent",))

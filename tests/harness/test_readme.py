@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from testtone.models.specs import available, resolve
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from reports_sample import sample
+
 from testtone.reports import render
 from testtone.reports.__main__ import main
 

@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 import soundfile
 from reports_sample import ENCODERS, SAMPLE_RATE, sample
+
 from testtone.reports import render, write
 from testtone.reports.schema import schema
 from testtone.reports.wording import STANCES, VERDICTS

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+
 from testtone.reports.plots import Row, describe, domain, interval_plot, ticks
 
 ROW = Row("encodec", "latent", "supported 0.7", "supported", 0.7, 0.6, 0.8)

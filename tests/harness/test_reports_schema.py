@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 from reports_sample import sample
+
 from testtone.reports import schema as schema_module
 from testtone.reports import validate
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from testtone.stimuli import TIMBRES, Stimulus, Tone, harmonic_complex, hz_from_midi, multisine, note
 
 

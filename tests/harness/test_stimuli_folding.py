@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from testtone.stimuli import Chain, Collision, fold
 
 ENCODEC = Chain(24000, (2, 4, 5, 8))

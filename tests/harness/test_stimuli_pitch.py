@@ -3,6 +3,7 @@
 import math
 
 import pytest
+
 from testtone.stimuli import QUALITIES, chord, hz_from_midi, midi_from_hz, pitch
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from testtone.stimuli import Noise, Note, Partial, Render, Stimulus, Tone, note, silence
 
 REPOSITORY = Path(__file__).parents[2]

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from testtone.stimuli import Noise, Partial, Stimulus, Tone, multisine, partial_tone, silence
 from testtone.stimuli.stimulus import additive
 

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toy_claims import claim, follows_level
+from toy_encoders import Faulty, Meter, nan
+
 from testtone.models import specs
 from testtone.probes.hearing import Ear, Listen, Probe
 from testtone.probes.readouts import mean
@@ -18,8 +21,6 @@ from testtone.tests import disagreements
 from testtone.tests.claim import Claim, Control
 from testtone.tests.ledger import Ledger
 from testtone.tests.trial import Bench, Trial, generator
-from toy_claims import claim, follows_level
-from toy_encoders import Faulty, Meter, nan
 
 CONTROLS = (Control(encoder="yes", expected="supported"), Control(encoder="no", expected="refuted"))
 

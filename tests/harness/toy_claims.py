@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from testtone.probes.hearing import Ear, Listen, Probe
 from testtone.probes.readouts import mean
 from testtone.probes.records import Effect, Measurement, Part, Threshold
