@@ -197,11 +197,10 @@ class _Group:
                 "control pairs cannot be told apart either "
                 f"(d' below {TOLD_APART:g}; {share:.0%} of the pairs have an attenuated tone)"
             )
-        null = effect and Null(
-            kind="alias and control exchanged within pairs",
-            draws=DRAWS,
-            p=permutation(effect.value, lambda draw: _exchanged(plain, draw), rng=rng, draws=DRAWS),
-        )
+        null = None
+        if effect is not None:
+            p = permutation(effect.value, lambda draw: _exchanged(plain, draw), rng=rng, draws=DRAWS)
+            null = Null(kind="alias and control exchanged within pairs", draws=DRAWS, p=p)
         return Measurement(
             site=site,
             probe="alias_collapse",

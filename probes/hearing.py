@@ -14,8 +14,9 @@ pass.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator, Hashable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +63,10 @@ class Ear:
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
         hop = self.sample_rate / self.frame_rates[site]
-        product = 1
-        for index, stride in enumerate(self.strides or ()):
-            product *= stride
-            if product == round(hop):
-                return Chain(self.sample_rate, self.strides[: index + 1])
+        strides = self.strides or ()
+        for upto in range(1, len(strides) + 1):
+            if math.prod(strides[:upto]) == round(hop):
+                return Chain(self.sample_rate, strides[:upto])
         return Chain(self.sample_rate, (max(1, round(hop)),))
 
     def seconds(self, frames: int, *, sites: Sequence[str] | None = None, ramp_seconds: float = 0.02) -> float:
@@ -111,18 +111,18 @@ class Heard:
     """This probe's share of the time: its own, and of each pass in proportion to the clips it asked for."""
 
 
-def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> dict[Hashable, Heard]:
+def hear(listener: Listener, probes: Mapping[str, tuple[Ear, Probe]]) -> dict[str, Heard]:
     """Run probes on one encoder in step, each sound listened to once a round.
 
     A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round
     in which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
     """
-    done: dict[Hashable, Heard] = {}
+    done: dict[str, Heard] = {}
     spent = dict.fromkeys(probes, 0.0)
-    answers: dict[Hashable, Sequence[Answer] | None] = dict.fromkeys(probes, None)
+    answers: dict[str, Sequence[Answer] | None] = dict.fromkeys(probes, None)
     silence = _Silence(listener)
     while answers:
-        asked: dict[Hashable, Sequence[Listen]] = {}
+        asked: dict[str, Sequence[Listen]] = {}
         for key, answer in answers.items():
             started = time.perf_counter()
             try:
@@ -150,8 +150,8 @@ def hear(listener: Listener, probes: Mapping[Hashable, tuple[Ear, Probe]]) -> di
 
 
 def _listen_once(
-    listener: Listener, silence: _Silence, asked: Mapping[Hashable, tuple[Ear, Sequence[Listen]]]
-) -> dict[Hashable, list[Answer]]:
+    listener: Listener, silence: _Silence, asked: Mapping[str, tuple[Ear, Sequence[Listen]]]
+) -> dict[str, list[Answer]]:
     """One round: unique stimuli by length, one pass each, every readout applied to it while it is at hand."""
     unique: dict[str, Stimulus] = {}
     wanted: dict[str, dict[tuple[str, Readout], None]] = {}

@@ -31,6 +31,8 @@ Traps     Without silence subtracted every cosine is near 1. The frozen reading 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +52,7 @@ FRAMES = 24
 CEILING = 0.95
 """Above this cosine between different pitches, 1 - S_diff is too small to divide by."""
 
-SIZES = {
+SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"pitches": 12, "contexts": 12, "tokens": 2, "crossed": False},
     "standard": {"pitches": 12, "contexts": 12, "tokens": 4, "crossed": False},
     "thorough": {"pitches": 24, "contexts": 12, "tokens": 8, "crossed": True},
@@ -129,8 +131,7 @@ def _measure(
                 name=f"timbre: {said[timbre]}",
                 threshold=THRESHOLD,
                 effect=estimate(
-                    f"phase-roved stability, {said[timbre]}",
-                    lambda kept, timbre=timbre: stability.effect(kept, (timbre,)),
+                    f"phase-roved stability, {said[timbre]}", partial(stability.effect, timbres=(timbre,))
                 ),
             )
             for timbre in timbres

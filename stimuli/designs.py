@@ -15,7 +15,7 @@ What a design must know of an encoder comes in as numbers: sample rate, strides,
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -195,7 +195,7 @@ class _Company:
     timbre: str = "tilt"
     noise: bool = False
 
-    def sources(self, sound, rng: np.random.Generator) -> tuple[Source, ...]:
+    def sources(self, sound: Callable[[float, str], Source], rng: np.random.Generator) -> tuple[Source, ...]:
         if self.noise:
             return (Noise(int(rng.integers(2**31)), rms=LEVEL),)
         return tuple(sound(each, self.timbre) for each in self.midi)
