@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from plugin_toys import check, check_apart, furnish, report
+
 from testtone.reports import render, validate
 from testtone.reports.schema import schema
 from testtone.stimuli import Stimulus
@@ -156,12 +157,13 @@ def test_another_seed_draws_other_sounds(pytester: pytest.Pytester) -> None:
 
 def test_parallel_runs_give_the_report_of_a_serial_one(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
-    serial = check(pytester, "--claims-report=serial.html")
-    parallel = check_apart(pytester, "--claims-report=parallel.html", "-n", "2", "--junitxml=parallel.xml")
-    assert serial.parseoutcomes() == parallel.parseoutcomes() == {"failed": 1, "passed": 3}
+    serial = check(pytester, "--claims-report=serial.html", encoder="none")
+    words = ["--claims-report=parallel.html", "-n", "2", "--junitxml=parallel.xml"]
+    parallel = check_apart(pytester, *words, encoder="none")
+    assert serial.parseoutcomes() == parallel.parseoutcomes() == {"failed": 2, "passed": 2}
     assert told(pytester, "parallel.json") == told(pytester, "serial.json")
-    parallel.stdout.fnmatch_lines(["2 of 3 decided claims agree with the post; *", "report: *parallel.html *"])
-    assert verdicts_in(pytester.path / "parallel.xml") == ["supported"] * 4
+    parallel.stdout.fnmatch_lines(["1 of 3 decided claims agree with the post; *", "report: *parallel.html *"])
+    assert verdicts_in(pytester.path / "parallel.xml") == ["refuted"] * 4
 
 
 def verdicts_in(path: Path) -> list[str | None]:
