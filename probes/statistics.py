@@ -132,14 +132,14 @@ def permutation(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment; the same order as ``p``."""
+    """Holm's step-down adjustment; the same order as ``p``. A nan counts towards the family and stays nan."""
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
     adjusted = np.empty(len(values))
     running = 0.0
     for rank, index in enumerate(order):
         running = max(running, (len(values) - rank) * values[index])
-        adjusted[index] = min(1.0, running)
+        adjusted[index] = min(1.0, running) if np.isfinite(values[index]) else np.nan
     return [float(value) for value in adjusted]
 
 
