@@ -372,7 +372,8 @@ def _folding_pair(
         g = f + k * rate if kind == "translation" else (math.ceil(f / rate) + k) * rate - f
         return (min(f, g), max(f, g)) if max(f, g) < 2.2 * min(f, g) and abs(f - g) > rate / 12 else None
     fold = chain.rates[level] / 2
-    distance = min((10.0, 50.0, 200.0, 800.0)[index % 4], fold) * rng.uniform(0.75, 1.25)
+    # At fast frame rates 10 Hz would fall too near an alias of 0 to be told from it.
+    distance = min(max((10.0, 50.0, 200.0, 800.0)[index % 4], rate / 10), fold) * rng.uniform(0.75, 1.25)
     n = rng.integers(1, max(2, int(high / fold) + 1))
     ratio = round(chain.rates[level - 1] / chain.rates[level]) if level else 0
     if ratio and n % ratio == 0:
