@@ -313,7 +313,12 @@ class AliasPair:
 
 def alias_kinds(chain: Chain) -> tuple[str, ...]:
     """The kinds of pairs that a chain has: translation and mirror at its last rate, and a fold about each Nyquist."""
-    return ("translation", "mirror", *(f"fold at {rate / 2:g} Hz" for rate in chain.rates))
+    return ("translation", "mirror", *(f"fold at {rate / 2:g} Hz" for rate in _folding(chain).rates))
+
+
+def _folding(chain: Chain) -> Chain:
+    """The chain without its strides of 1, which fold nothing."""
+    return Chain(chain.sample_rate, tuple(stride for stride in chain.strides if stride > 1) or (1,))
 
 
 def alias_sets(
@@ -331,7 +336,7 @@ def alias_sets(
     high = high_hz or 0.45 * chain.sample_rate
     return tuple(
         {
-            kind: _alias_pair(rng, kind, level - 2, index, chain, low_hz, high)
+            kind: _alias_pair(rng, kind, level - 2, index, _folding(chain), low_hz, high)
             for level, kind in enumerate(alias_kinds(chain))
         }
         for index in range(sets)
