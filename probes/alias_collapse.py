@@ -82,20 +82,24 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
                 if chain.hop < 2
                 else f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
             )
-            measurements |= {
-                site: Measurement(
-                    site=site, probe="alias_collapse", version=VERSION, effect=None, reason=why, not_applicable=True
-                )
-                for site in sites
-            }
+            measurements |= {site: _not_applicable(site, why) for site in sites}
             continue
-        groups.append(_Group(ear, sites, chain, rng, **size))
+        try:
+            groups.append(_Group(ear, sites, chain, rng, **size))
+        except designs.NoSuchDesignError as error:
+            measurements |= {site: _not_applicable(site, str(error)) for site in sites}
     answers = list((yield [request for group in groups for request in group.requests]))
     for group in groups:
         own, answers = answers[: len(group.requests)], answers[len(group.requests) :]
         for site in group.sites:
             measurements[site] = group.measure(site, own, np.random.default_rng(rng.integers(2**63)))
     return {site: measurements[site] for site in ear.sites}
+
+
+def _not_applicable(site: str, reason: str) -> Measurement:
+    return Measurement(
+        site=site, probe="alias_collapse", version=VERSION, effect=None, reason=reason, not_applicable=True
+    )
 
 
 class _Group:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,8 @@ class Ear:
     """Sites asked for that the encoder offers; real values, not codes."""
     frame_rates: Mapping[str, float]
     margins: Mapping[str, Margin]
+    missing_frames: Mapping[str, int]
+    """By how many frames a clip falls short of its length times the frame rate."""
     strides: tuple[int, ...] | None
 
     def chain(self, site: str) -> Chain:
@@ -77,7 +79,7 @@ class Ear:
         longest = 0.0
         for site in sites or self.sites:
             left, right = self.free(site, ramp_seconds=ramp_seconds)
-            longest = max(longest, (left + frames + right) / self.frame_rates[site])
+            longest = max(longest, (left + frames + right + self.missing_frames[site]) / self.frame_rates[site])
         slowest = min(self.frame_rates[site] for site in sites or self.sites)
         return float(np.ceil(longest * slowest - 1e-9) / slowest)
 
@@ -95,6 +97,7 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         sites=offered,
         frame_rates={site: listener.frame_rates[site] for site in offered},
         margins={site: listener.margins[site] for site in offered},
+        missing_frames={site: listener.missing_frames[site] for site in offered},
         strides=listener.strides,
     )
 
@@ -111,7 +114,13 @@ class Heard:
     """This probe's share of the time: its own, and of each pass in proportion to the clips it asked for."""
 
 
-def hear(listener: Listener, probes: Mapping[str, tuple[Ear, Probe]]) -> dict[str, Heard]:
+Progress = Callable[[int, int], None]
+"""Told after each batch: sounds heard so far in this round, and sounds in all."""
+
+
+def hear(
+    listener: Listener, probes: Mapping[str, tuple[Ear, Probe]], *, progress: Progress | None = None
+) -> dict[str, Heard]:
     """Run probes on one encoder in step, each sound listened to once a round.
 
     A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round
@@ -135,72 +144,113 @@ def hear(listener: Listener, probes: Mapping[str, tuple[Ear, Probe]]) -> dict[st
             else:
                 spent[key] += time.perf_counter() - started
         started = time.perf_counter()
+        this_round = _Round(listener, {key: (probes[key][0], requests) for key, requests in asked.items()})
         try:
-            answers = dict(_listen_once(listener, silence, {key: (probes[key][0], asked[key]) for key in asked}))
-        except EncoderFault as fault:
-            answers = {}
-            for key in asked:
-                probes[key][1].close()
-                done[key] = Heard(None, str(fault), None, spent[key])
+            this_round.listen(silence, progress)
+            fault = None
+        except EncoderFault as broken:
+            fault = str(broken)
         elapsed = time.perf_counter() - started
         clips = {key: sum(len(request.stimuli) for request in requests) for key, requests in asked.items()}
+        answers = {}
         for key in asked:
             spent[key] += elapsed * clips[key] / max(1, sum(clips.values()))
+            error = this_round.errors.get(key)
+            if fault is not None or error is not None:
+                probes[key][1].close()
+                done[key] = Heard(None, fault, None if fault else error, spent[key])
+            else:
+                answers[key] = this_round.answers(key)
     return {key: done[key] for key in probes}
 
 
-def _listen_once(
-    listener: Listener, silence: _Silence, asked: Mapping[str, tuple[Ear, Sequence[Listen]]]
-) -> dict[str, list[Answer]]:
-    """One round: unique stimuli by length, one pass each, every readout applied to it while it is at hand."""
-    unique: dict[str, Stimulus] = {}
-    wanted: dict[str, dict[tuple[str, Readout], None]] = {}
-    for ear, requests in asked.values():
-        for request in requests:
-            for stimulus in request.stimuli:
-                unique.setdefault(stimulus.sha256, stimulus)
-                keep = wanted.setdefault(stimulus.sha256, {})
-                keep.update(dict.fromkeys((site, request.readout) for site in ear.sites))
-    kept: dict[tuple[str, str, Readout], NDArray[Any]] = {}
-    by_length: dict[int, list[str]] = {}
-    for sha256, stimulus in unique.items():
-        by_length.setdefault(round(stimulus.seconds * listener.sample_rate), []).append(sha256)
-    for samples, names in by_length.items():
-        for start in range(0, len(names), BATCH):
-            batch = names[start : start + BATCH]
-            waveforms = np.stack([unique[name].render(listener.sample_rate) for name in batch])
-            heard = listener.listen(waveforms).values
-            for row, name in enumerate(batch):
-                for site, readout in wanted[name]:
-                    left, right = _free(listener, site, unique[name].ramp_seconds)
-                    frames = heard[site][row]
-                    quiet = silence.of(samples)[site]
-                    if frames.shape != quiet.shape:
-                        raise EncoderFault(
-                            f"{listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and "
-                            f"{quiet.shape[1]} for silence of the same length"
-                        )
-                    inner = (frames.astype(np.float64) - quiet)[:, left : frames.shape[1] - right]
-                    if inner.shape[1] < 1:
-                        raise EncoderFault(
-                            f"{listener.spec}: site {site!r} gave {frames.shape[1]} frames for "
-                            f"{unique[name].seconds:.3g} s; {left + right} of them hear the edges and none is left"
-                        )
-                    kept[name, site, readout] = readout(inner, listener.frame_rates[site])
-    return {
-        key: [
+class _Round:
+    """What probes ask for at one time: each sound once, each readout of it once, whoever asks."""
+
+    def __init__(self, listener: Listener, asked: Mapping[str, tuple[Ear, Sequence[Listen]]]) -> None:
+        self._listener = listener
+        self._asked = asked
+        self._stimuli: dict[str, Stimulus] = {}
+        self._wanted: dict[str, dict[tuple[str, Readout], list[str]]] = {}
+        """Content hash -> (site, readout) -> the probes that want it."""
+        self._kept: dict[tuple[str, str, Readout], NDArray[Any]] = {}
+        self.errors: dict[str, Exception] = {}
+        """What went wrong with a sound or a readout, by the probe that asked for it: ours, not the encoder's."""
+        for key, (ear, requests) in asked.items():
+            for request in requests:
+                for stimulus in request.stimuli:
+                    self._stimuli.setdefault(stimulus.sha256, stimulus)
+                    keep = self._wanted.setdefault(stimulus.sha256, {})
+                    for site in request.sites or ear.sites:
+                        keep.setdefault((site, request.readout), []).append(key)
+
+    def listen(self, silence: _Silence, progress: Progress | None) -> None:
+        """Let the encoder listen to every sound, in batches of one length, and keep what the readouts keep."""
+        by_length: dict[int, list[str]] = {}
+        for name, stimulus in self._stimuli.items():
+            by_length.setdefault(round(stimulus.seconds * self._listener.sample_rate), []).append(name)
+        done = 0
+        for samples, names in by_length.items():
+            for start in range(0, len(names), BATCH):
+                batch = names[start : start + BATCH]
+                waveforms = {name: wave for name in batch if (wave := self._render(name)) is not None}
+                if waveforms:
+                    heard = self._listener.listen(np.stack(list(waveforms.values()))).values
+                    for row, name in enumerate(waveforms):
+                        self._read(name, {site: values[row] for site, values in heard.items()}, silence.of(samples))
+                done += len(batch)
+                if progress is not None:
+                    progress(done, len(self._stimuli))
+
+    def answers(self, key: str) -> list[Answer]:
+        """What one probe asked for, in its order."""
+        ear, requests = self._asked[key]
+        return [
             {
-                site: np.stack([kept[stimulus.sha256, site, request.readout] for stimulus in request.stimuli])
+                site: np.stack([self._kept[stimulus.sha256, site, request.readout] for stimulus in request.stimuli])
                 for site in request.sites or ear.sites
             }
             for request in requests
         ]
-        for key, (ear, requests) in asked.items()
-    }
 
+    def _render(self, name: str) -> NDArray[np.float32] | None:
+        try:
+            return self._stimuli[name].render(self._listener.sample_rate)
+        except Exception as error:
+            for askers in self._wanted[name].values():
+                self._blame(askers, error)
+            return None
 
-def _free(listener: Listener, site: str, ramp_seconds: float) -> tuple[int, int]:
-    return ear_of(listener, (site,)).free(site, ramp_seconds=ramp_seconds)
+    def _read(self, name: str, heard: Mapping[str, NDArray[Any]], silence: Mapping[str, NDArray[Any]]) -> None:
+        for site in dict.fromkeys(site for site, _ in self._wanted[name]):
+            frames = self._free_of_edges(name, site, heard[site], silence[site])
+            for (where, readout), askers in self._wanted[name].items():
+                if where != site:
+                    continue
+                try:
+                    self._kept[name, site, readout] = readout(frames, self._listener.frame_rates[site])
+                except Exception as error:
+                    self._blame(askers, error)
+
+    def _free_of_edges(self, name: str, site: str, frames: NDArray[Any], quiet: NDArray[Any]) -> NDArray[np.float64]:
+        """The frames of a sound relative to silence, without those that hear an edge."""
+        stimulus = self._stimuli[name]
+        if frames.shape != quiet.shape:
+            raise EncoderFault(
+                f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and {quiet.shape[1]} "
+                "for silence of the same length"
+            )
+        left, right = ear_of(self._listener, (site,)).free(site, ramp_seconds=stimulus.ramp_seconds)
+        if frames.shape[1] <= left + right:
+            raise EncoderFault(
+                f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "
+                f"{left + right} of them hear the edges and none is left"
+            )
+        return (frames.astype(np.float64) - quiet)[:, left : frames.shape[1] - right]
+
+    def _blame(self, askers: Sequence[str], error: Exception) -> None:
+        for key in askers:
+            self.errors.setdefault(key, error)
 
 
 class _Silence:

@@ -53,7 +53,7 @@ CEILING = 0.95
 """Above this cosine between different pitches, 1 - S_diff is too small to divide by."""
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"pitches": 12, "contexts": 12, "tokens": 2, "crossed": False},
+    "quick": {"pitches": 12, "contexts": 12, "tokens": 3, "crossed": False},
     "standard": {"pitches": 12, "contexts": 12, "tokens": 4, "crossed": False},
     "thorough": {"pitches": 24, "contexts": 12, "tokens": 8, "crossed": True},
 }
@@ -130,9 +130,7 @@ def _measure(
             Part(
                 name=f"timbre: {said[timbre]}",
                 threshold=THRESHOLD,
-                effect=estimate(
-                    f"phase-roved stability, {said[timbre]}", partial(stability.effect, timbres=(timbre,))
-                ),
+                effect=estimate(f"phase-roved stability, {said[timbre]}", partial(stability.effect, timbres=(timbre,))),
             )
             for timbre in timbres
         ),

@@ -38,6 +38,10 @@ RESOLUTION_FRAMES = 24
 _TRIES = 20_000
 
 
+class NoSuchDesignError(ValueError):
+    """The rates and ranges asked for leave no sounds that fulfil the design; the message says which."""
+
+
 def erb_hz(hz: float) -> float:
     """Equivalent rectangular bandwidth of the ear at ``hz``, in Hz (Glasberg & Moore 1990, eq. 3)."""
     return 24.7 * (4.37e-3 * hz + 1.0)
@@ -60,7 +64,7 @@ def spaced_frequencies(
 
     Each alias frequency stays a resolvable distance from 0 and from half the frame rate (there the response depends on
     the start phase alone) and from the alias frequencies of the others (no two partials share an alias class).
-    Raises ValueError where no such set is found.
+    Raises NoSuchDesignError where no such set is found.
     """
     rate = chain.rate
     apart = min(rate / RESOLUTION_FRAMES, rate / 2 / (count + 2))
@@ -71,7 +75,7 @@ def spaced_frequencies(
         found = tuple(hz_from_erb_rate(each) for each in scale)
         if _told_apart([chain.alias(hz) for hz in found], rate, apart):
             return found
-    raise ValueError(
+    raise NoSuchDesignError(
         f"count={count} frequencies {erbs} ERB apart do not fit between low_hz={low_hz} and high_hz={high_hz} "
         f"with alias frequencies apart at {rate:g} frames a second; ask for fewer, or a wider range"
     )
@@ -331,7 +335,7 @@ def alias_sets(
     same pair moved off every alias relation, equally far apart to the Hz; a translated pair is an alias wherever it
     stands, so its control is wider or narrower by a fraction of the frame rate. Alias frequencies that should differ,
     and their doubles, can be told apart within `RESOLUTION_FRAMES` frames.
-    Raises ValueError where a kind cannot be had (a frame rate too near the sample rate).
+    Raises NoSuchDesignError where a kind cannot be had (a frame rate too near the sample rate).
     """
     high = high_hz or 0.45 * chain.sample_rate
     return tuple(
@@ -360,7 +364,7 @@ def _alias_pair(
         first, second = (chain.alias(hz) for hz in control)
         if _lines_resolvable((chain.alias(pair[0]),), rate) and _lines_resolvable((first, second), rate):
             return AliasPair(kind, (float(pair[0]), float(pair[1])), (float(control[0]), float(control[1])))
-    raise ValueError(
+    raise NoSuchDesignError(
         f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {rate:g} frames a second "
         f"(sample_rate={chain.sample_rate})"
     )

@@ -7,7 +7,7 @@ pytest and the standard library only; what needs an encoder is imported when a c
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -251,9 +251,32 @@ def _bench(config: pytest.Config) -> Bench:
         from .trial import Bench
 
         config.stash[bench_key] = Bench(
-            seed=config.option.claims_seed, effort=config.option.claims_effort, device=config.option.claims_device
+            seed=config.option.claims_seed,
+            effort=config.option.claims_effort,
+            device=config.option.claims_device,
+            say=_progress(config),
         )
     return config.stash[bench_key]
+
+
+def _progress(config: pytest.Config) -> Callable[[str, int, int], None]:
+    """Tell the terminal how far an encoder has been heard: a line that counts, or one at the start."""
+
+    def say(spec: str, done: int, total: int) -> None:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        capture = config.pluginmanager.get_plugin("capturemanager")
+        if reporter is None or capture is None or hasattr(config, "workerinput") or config.option.verbose < 0:
+            return
+        with capture.global_and_fixture_disabled():
+            if reporter.isatty:
+                reporter.rewrite(f"hearing {spec}: {done} of {total} sounds", erase=True)
+            elif said.get(spec) != total:
+                said[spec] = total
+                reporter.ensure_newline()
+                reporter.write_line(f"hearing {spec}: {total} sounds")
+
+    said: dict[str, int] = {}
+    return say
 
 
 def _ledger(config: pytest.Config) -> Ledger:

@@ -15,7 +15,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,8 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
+    """Told how far an encoder has been heard: spec, sounds heard, sounds in all."""
     wanted: dict[str, dict[str, Claim]] = field(default_factory=dict)
     """Encoder spec -> claim id -> claim: all that this session will ask, so that it is asked in one pass."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
@@ -196,7 +198,7 @@ class Bench:
                     self._heard[each.id, spec] = Heard({}, None, None, 0.0)
                     continue
                 probes[each.id] = (ear, each.probe(ear, generator(each.id, self.seed), self.effort))
-            for name, heard in hear(listener, probes).items():
+            for name, heard in hear(listener, probes, progress=partial(self.say, spec)).items():
                 self._heard[str(name), spec] = heard
         heard = self._heard[claim.id, spec]
         if heard.error is not None:
