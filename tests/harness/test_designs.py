@@ -383,7 +383,8 @@ def test_later_tokens_are_performances_of_their_own(turns: PitchesInContexts, ad
         for pitch in added:
             played = [pitch[column, token] for column in columns for token in (1, 2)] + [pitch[columns[0], 0]]
             for one, other in combinations(played, 2):
-                assert np.abs(one - other).max() > 0.1 * np.abs(one).max()
+                # Two phases drawn at random may come near each other; the same one they are not.
+                assert np.abs(one - other).max() > 1e-3 * np.abs(one).max()
 
 
 def test_an_added_pitch_has_one_level(added: NDArray[np.float64]) -> None:
