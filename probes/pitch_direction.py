@@ -94,8 +94,18 @@ def _measure(
     rng: np.random.Generator,
     draws: int,
 ) -> Measurement:
+    changes = _increments(design, frames)
+    if not changes.any():
+        return Measurement(
+            site=site,
+            probe="pitch_direction",
+            version=VERSION,
+            effect=None,
+            reason="the code does not change with the pitches present",
+            sounds=_sounds(design),
+        )
     stability = Stability(design, _increments(design, averages))
-    frozen = Stability(design, _increments(design, frames), frozen=True)
+    frozen = Stability(design, changes, frozen=True)
     timbres = list(dict.fromkeys(column.timbre for column in design.columns))
     said = {column.timbre: column.timbre_name for column in design.columns}
 
