@@ -69,6 +69,7 @@ class Listener:
         self.encoder = encoder
         self.spec = spec or encoder.name
         self._channels: dict[str, int] = {}
+        self._counts: dict[int, Mapping[str, int]] = {}
         self._offered: tuple[str, ...] | None = None
 
     @cached_property
@@ -86,8 +87,8 @@ class Listener:
     @cached_property
     def sites(self) -> tuple[str, ...]:
         """The sites the encoder offers, in the order of the contract; 'codes' last if it gives codes."""
-        answer = self._silence(self.sample_rate)
-        return tuple(site for site in (*SITES, CODES) if site in answer)
+        offered = self._frames(self.sample_rate)
+        return tuple(site for site in (*SITES, CODES) if site in offered)
 
     @cached_property
     def frame_rates(self) -> Mapping[str, float]:
@@ -96,21 +97,21 @@ class Listener:
         for site, rate in declared.items():
             if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
                 raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
-        short, long = self._silence(self.sample_rate), self._silence(5 * self.sample_rate)
+        short, long = self._frames(self.sample_rate), self._frames(5 * self.sample_rate)
         rates = {}
         for site in self.sites:
-            counted = (long[site].shape[2] - short[site].shape[2]) / 4
+            counted = (long[site] - short[site]) / 4
             if counted <= 0:
                 raise self._fault(
-                    f"site {site!r} gives {short[site].shape[2]} frames for 1 s and "
-                    f"{long[site].shape[2]} for 5 s: no frame rate can be counted"
+                    f"site {site!r} gives {short[site]} frames for 1 s and {long[site]} for 5 s: no frame rate can be "
+                    "counted"
                 )
             rates[site] = float(declared[site]) if site in declared else self._counted_rate(site, counted)
             if abs(rates[site] - counted) > 0.5:
-                raise self._fault(
-                    f"frame_rates[{site!r}]={rates[site]:g} Hz, but four seconds more of sound give "
-                    f"{4 * counted:g} frames more"
+                said = (
+                    f"frame_rates[{site!r}]={rates[site]:g} Hz" if site in declared else f"site {site!r} keeps no rate"
                 )
+                raise self._fault(f"{said}, but four seconds more of sound give {4 * counted:g} frames more")
         return rates
 
     @cached_property
@@ -119,8 +120,7 @@ class Listener:
         missing = {}
         for site in self.sites:
             short = [
-                seconds * self.frame_rates[site] - self._frames_at(site, seconds * self.sample_rate)
-                for seconds in (1, 2)
+                seconds * self.frame_rates[site] - self._frames(seconds * self.sample_rate)[site] for seconds in (1, 5)
             ]
             missing[site] = max(0, math.ceil(max(short) - 1e-6))
         return missing
@@ -132,7 +132,7 @@ class Listener:
         """
         hop = self.sample_rate / about
         start = self.sample_rate // 2
-        frames, more = self._frames_at(site, start) + 1, max(1, round(about))
+        frames, more = self._frames(start)[site] + 1, max(1, round(about))
         first = self._least_length(site, frames, start, start + math.ceil(2 * hop))
         guess = first + more * hop
         second = self._least_length(site, frames + more, math.floor(guess - 3 * hop), math.ceil(guess + 3 * hop))
@@ -142,11 +142,8 @@ class Listener:
         """The least number of samples that gives so many frames; ``low`` gives fewer, ``high`` enough."""
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self._frames_at(site, middle) < frames else (low, middle)
+            low, high = (middle, high) if self._frames(middle)[site] < frames else (low, middle)
         return high
-
-    def _frames_at(self, site: str, samples: int) -> int:
-        return int(self._silence(samples)[site].shape[2])
 
     @cached_property
     def strides(self) -> tuple[int, ...] | None:
@@ -232,9 +229,12 @@ class Listener:
                 raise self._fault("two batches of one length came back with other sites, channels or frame counts")
         return Activation({site: np.concatenate([piece[site] for piece in pieces]) for site in first})
 
-    def _silence(self, samples: int) -> dict[str, NDArray[Any]]:
-        """The answer to one clip of silence: what sites there are, and how many frames."""
-        return self._ask(np.zeros((1, samples), np.float32))
+    def _frames(self, samples: int) -> Mapping[str, int]:
+        """How many frames each site gives for so many samples, found with silence."""
+        if samples not in self._counts:
+            answer = self._ask(np.zeros((1, samples), np.float32))
+            self._counts[samples] = {site: int(values.shape[2]) for site, values in answer.items()}
+        return self._counts[samples]
 
     def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         try:

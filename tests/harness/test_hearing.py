@@ -174,11 +174,11 @@ def test_a_probe_that_asks_nothing_is_answered_nothing() -> None:
 
 
 def later_fault() -> Meter:
-    """Return a meter that breaks on its third sound and later: after four looks, sound, silence, sound."""
+    """Return a meter that breaks on its third sound and later: after three looks, sound, silence, sound."""
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("broken")
 
-    return Faulty(spoil, after=6)
+    return Faulty(spoil, after=5)
 
 
 def test_a_fault_ends_those_who_ask_and_spares_those_who_are_done() -> None:
@@ -240,7 +240,7 @@ def test_a_clip_that_is_all_edge_is_a_fault() -> None:
 
 
 def ear(*, rates: dict[str, float], margins: dict[str, Margin], strides: tuple[int, ...] | None = None) -> Ear:
-    return Ear(24000, tuple(rates), rates, margins, strides)
+    return Ear(24000, tuple(rates), rates, margins, dict.fromkeys(rates, 0), strides)
 
 
 def test_a_clip_is_as_long_as_its_frames_ask_for() -> None:

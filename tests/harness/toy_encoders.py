@@ -41,6 +41,7 @@ class Faulty(Meter):
     def __init__(self, spoil: Callable[[dict[str, Any]], Any], *, after: int = 0) -> None:
         super().__init__()
         self.spoil, self.after, self.calls = spoil, after, 0
+        self.frame_rates = {"stack_end": 100.0, "latent": 100.0}
 
     def listen(self, waveforms: Tensor) -> Any:
         """Return a meter's answer, spoilt after the first calls."""
@@ -106,7 +107,7 @@ def listing() -> Meter:
 
 def restless() -> Meter:
     """Return a meter that gives one frame fewer each time it is asked, once it was looked over."""
-    encoder = Faulty(lambda answer: answer, after=5)
+    encoder = Faulty(lambda answer: answer, after=4)
     encoder.spoil = lambda answer: {site: z[..., : z.shape[2] - encoder.calls] for site, z in answer.items()}
     return encoder
 
@@ -116,7 +117,7 @@ def breaks_down() -> Meter:
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("out of\n memory")
 
-    return Faulty(spoil, after=5)
+    return Faulty(spoil, after=4)
 
 
 def drifts() -> Meter:
