@@ -240,8 +240,13 @@ class _Group:
 
     def _sounds(self) -> tuple:
         """A pair that aliases, and its control."""
-        clips = self.clips[0, self.kinds[0]]
-        return tuple((clip.label, clip) for clip in clips[::2])
+        first, second, control, other = self.clips[0, self.kinds[0]][::2]
+        return (
+            (first.label, first),
+            (f"{second.label}, which folds onto {first.label}", second),
+            (f"control: {control.label}", control),
+            (f"control: {other.label}, as far away and folding elsewhere", other),
+        )
 
 
 def _clip(hz: float, seconds: float, rng: np.random.Generator) -> Stimulus:
