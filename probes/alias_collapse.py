@@ -137,10 +137,10 @@ class _Group:
             self.requests.append(Listen(battery, AliasLines((self.aliases,), FRAMES, 1), sites))
 
     def _lines(self, pair: designs.AliasPair) -> tuple[tuple[float, ...], ...]:
-        """Line and doubled line: of the alias pair, which share them, and of both members of the control pair."""
-        lines = [self.chain.alias(hz) for hz in (pair.alias_hz[0], *pair.control_hz)]
-        shared, first, second = ((line, designs.doubled(line, self.rate)) for line in lines)
-        return shared, first + second
+        """Line and doubled line: of the alias pair and of a spare, and of both members of the control pair."""
+        lines = [self.chain.alias(pair.alias_hz[0]), pair.spare_line_hz, *map(self.chain.alias, pair.control_hz)]
+        shared, spare, first, second = ((line, designs.doubled(line, self.rate)) for line in lines)
+        return shared + spare, first + second
 
     def measure(self, site: str, answers: Sequence[Answer], rng: np.random.Generator) -> Measurement:
         heard = {
@@ -150,7 +150,7 @@ class _Group:
         sizes = {key: np.concatenate([pair.sizes for pair in both]) for key, both in heard.items()}
         loud = np.median(np.concatenate(list(sizes.values())))
         attenuated = {key: size.min() < loud * 10 ** (ATTENUATED_DB / 20) for key, size in sizes.items()}
-        # One pool of noise for the fits of alias pairs, one for those of control pairs, which have more lines.
+        # One pool of noise for the tokens of alias pairs, one for those of control pairs.
         pools = [np.concatenate([pair.noise for pair in pairs]) for pairs in zip(*heard.values(), strict=True)]
         spread = np.sqrt(np.mean([(np.abs(pool) ** 2).mean(axis=0) for pool in pools], axis=0))
         spread = np.maximum(spread, 1e-3 * spread.max(axis=0))
@@ -307,7 +307,7 @@ def _pairs(values: NDArray[np.complex128], lines: tuple[tuple[float, ...], ...],
     clips = values.reshape(4, 2, *values.shape[1:])
     shared, apart = (np.array([0.0, *each]) for each in lines)
     start = np.arange(values.shape[2])[:, None] * FRAMES / rate
-    alias = clips[:2, :, 0, ..., :3] * np.exp(-2j * np.pi * start * shared)[:, None]
+    alias = (clips[:2, :, 0] * np.exp(-2j * np.pi * start * shared)[:, None])[..., :3]
     control = clips[2:, :, 1] * np.exp(-2j * np.pi * start * apart)[:, None]
     first, second = [0, 1, 2], [0, 3, 4]
     own = np.stack([control[0][..., first], control[1][..., second]])

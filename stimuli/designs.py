@@ -313,6 +313,9 @@ class AliasPair:
     kind: str
     alias_hz: tuple[float, float]
     control_hz: tuple[float, float]
+    spare_line_hz: float
+    """An alias frequency at which neither alias sounds, as far from theirs as those of the control pair are apart: with
+    it, both pairs are fitted with equally many lines."""
 
 
 def alias_kinds(chain: Chain) -> tuple[str, ...]:
@@ -361,9 +364,11 @@ def _alias_pair(
         together = (*pair, *control)
         if min(together) < low / 2 or max(together) > high or control[1] - control[0] < 1.0:
             continue
-        first, second = (chain.alias(hz) for hz in control)
-        if _lines_resolvable((chain.alias(pair[0]),), rate) and _lines_resolvable((first, second), rate):
-            return AliasPair(kind, (float(pair[0]), float(pair[1])), (float(control[0]), float(control[1])))
+        shared, first, second = (chain.alias(hz) for hz in (pair[0], *control))
+        spare = float(rng.uniform(0, rate / 2))
+        if _lines_resolvable((shared, spare), rate) and _lines_resolvable((first, second), rate):
+            (f, g), (h, i) = pair, control
+            return AliasPair(kind, (float(f), float(g)), (float(h), float(i)), spare)
     raise NoSuchDesignError(
         f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {rate:g} frames a second "
         f"(sample_rate={chain.sample_rate})"
