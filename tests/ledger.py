@@ -51,6 +51,7 @@ class Ledger:
             (record for record in self.records.values() if record["verdict"] is not None),
             key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])),
         )
+        records = _with_holm(records)
         sounds: dict[str, Any] = {}
         for record in records:
             sounds |= record["sounds"]
@@ -116,6 +117,17 @@ class Ledger:
             )
         )
         return lines
+
+
+def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Records with ``p_holm`` beside ``p``: adjusted over all asked of the same encoder. The interval decides."""
+    from testtone.probes.statistics import holm
+
+    adjusted: dict[int, float] = {}
+    for encoder in dict.fromkeys(record["encoder"] for record in records):
+        family = [i for i, each in enumerate(records) if each["encoder"] == encoder and each.get("p") is not None]
+        adjusted |= dict(zip(family, holm([records[i]["p"] for i in family]), strict=True))
+    return [record | {"p_holm": adjusted.get(index)} for index, record in enumerate(records)]
 
 
 _SITES = ("first_conv", "stack_end", "latent", "quantised")

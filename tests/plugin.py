@@ -255,6 +255,7 @@ def _bench(config: pytest.Config) -> Bench:
             effort=config.option.claims_effort,
             device=config.option.claims_device,
             say=_progress(config),
+            where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
 

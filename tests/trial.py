@@ -44,6 +44,8 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    where: tuple[str, ...] = ()
+    """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
     """Told how far an encoder has been heard: spec, sounds heard, sounds in all."""
     wanted: dict[str, dict[str, Claim]] = field(default_factory=dict)
@@ -242,6 +244,7 @@ class Bench:
     def _rerun(self, claim: Claim, spec: str, site: str) -> str:
         words = [
             "pytest",
+            *self.where,
             "-m",
             "claims",
             "--encoder",

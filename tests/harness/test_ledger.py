@@ -49,8 +49,17 @@ def test_whoever_came_in_first_the_report_is_the_same() -> None:
     forwards, backwards = (entered(*order, expected=expected).report(**WORDS) for order in (records, records[::-1]))
     for report in (forwards, backwards):
         validate(report)
-        assert report["claims"] == [{k: v for k, v in each.items() if k != "sounds"} for each in records]
+        assert report["claims"] == [
+            {k: v for k, v in each.items() if k != "sounds"} | {"p_holm": None} for each in records
+        ]
         assert [each["spec"] for each in report["encoders"]] == ["one", "two"]
+
+
+def test_p_values_are_adjusted_within_an_encoder() -> None:
+    """Holm: the smallest of two counts twice; another encoder's claims are another family."""
+    ledger = entered(record("a", p=0.01), record("b", p=0.04), record("c"), record("a", "other", p=0.03))
+    adjusted = {(each["id"], each["encoder"]): each["p_holm"] for each in ledger.report(**WORDS)["claims"]}
+    assert adjusted == {("a", "mine"): 0.02, ("b", "mine"): 0.04, ("c", "mine"): None, ("a", "other"): 0.03}
 
 
 def test_sites_stand_from_the_waveform_inwards() -> None:
