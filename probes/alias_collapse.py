@@ -385,7 +385,8 @@ def _theta(table: NDArray[np.float64], name: str) -> Effect | None:
 
 def _theta_of(table: NDArray[np.float64]) -> float:
     alias, control = np.nansum(table, axis=0).T
-    return float(np.mean(1 - alias[control > 0] / control[control > 0]))
+    told = control > 0
+    return float(np.mean(1 - alias[told] / control[told])) if told.any() else np.nan
 
 
 def _share(table: NDArray[np.float64]) -> Effect | None:

@@ -126,8 +126,11 @@ def bootstrap(
 def permutation(
     observed: float, draw: Callable[[np.random.Generator], float], *, rng: np.random.Generator, draws: int = 999
 ) -> float:
-    """One-sided p-value: the share of draws from the null that reach ``observed``, itself counted."""
-    reached = sum(draw(rng) >= observed for _ in range(draws))
+    """One-sided p-value: the share of draws from the null that reach ``observed``, itself counted.
+
+    A draw that is nan counts as reaching it: p may then be too large, never too small.
+    """
+    reached = sum(not draw(rng) < observed for _ in range(draws))
     return (1 + reached) / (1 + draws)
 
 

@@ -311,6 +311,8 @@ def test_p_counts_what_was_observed_itself() -> None:
     assert permutation(1.0, lambda _: 2.0, rng=rng, draws=99) == 1.0
     # A tie reaches what was observed.
     assert permutation(1.0, lambda _: 1.0, rng=rng, draws=99) == 1.0
+    # What cannot be said is not held against the null.
+    assert permutation(1.0, lambda _: math.nan, rng=rng, draws=99) == 1.0
 
 
 # --- holm -----------------------------------------------------------------------------------------------------------
