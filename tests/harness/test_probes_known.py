@@ -17,6 +17,7 @@ from testtone.probes.hearing import ear_of, hear
 from testtone.probes.readouts import AliasLines
 from testtone.probes.records import Effect, Measurement
 from testtone.probes.statistics import verdict
+from testtone.stimuli import Chain, designs
 from testtone.tests.claim import Claim
 from testtone.tests.claims.test_alias_collapse import CLAIM as ALIAS
 from testtone.tests.claims.test_holistic_texture import CLAIM as HOLISM
@@ -179,6 +180,35 @@ def test_what_is_filtered_away_is_not_collapsed(seed: int) -> None:
     assert verdict_of(ALIAS, found) == "insufficient"
     assert found.reason is not None
     assert "cannot be told apart" in found.reason
+
+
+class Dull:
+    """All samples of each hop, of a sound from which everything above a cutoff is cut away."""
+
+    name, sample_rate, strides = "dull", 24_000, (320,)
+    frame_rates, margin_seconds = {"latent": 75.0}, {"latent": 0.05}
+    cutoff_hz = 3000.0
+
+    def listen(self, waveforms: torch.Tensor) -> dict[str, Any]:
+        """Return 'batch 320 frames'."""
+        samples = waveforms.shape[1]
+        spectrum = np.fft.rfft(np.asarray(waveforms, dtype=np.float64))
+        spectrum[:, np.fft.rfftfreq(samples, 1 / self.sample_rate) > self.cutoff_hz] = 0
+        return references.polyphase().listen(np.fft.irfft(spectrum, samples))
+
+
+def test_a_pair_with_a_tone_that_is_cut_away_has_no_say() -> None:
+    drawn = designs.alias_sets(
+        np.random.default_rng(0), sets=alias_collapse.SIZES["quick"]["sets"], chain=Chain(24_000, (320,))
+    )
+    highest = [max(*pair.alias_hz, *pair.control_hz) for each in drawn for pair in each.values()]
+    cut = np.mean([hz > Dull.cutoff_hz for hz in highest])
+    found = measure(ALIAS, Dull())["latent"]
+    assert 0.2 < cut < 0.8
+    assert found.figures["attenuated"] == pytest.approx(cut)
+    # What is left is as well told apart as by the samples themselves.
+    assert found.effect is not None
+    assert found.effect.value == pytest.approx(0.0, abs=0.1)
 
 
 def test_alias_and_control_can_be_exchanged_where_neither_collapses() -> None:
