@@ -60,6 +60,9 @@ SIZES = {
     "standard": {"sets": 12, "tokens": 3, "lines": 6},
     "thorough": {"sets": 40, "tokens": 8, "lines": 6},
 }
+POOL_TOKENS = 1000
+"""Tokens of noise that are enough for its shape."""
+
 DRAWS = 999
 LARGEST_HOP = 640
 """Beyond it an alias class has too many members to play one by one."""
@@ -156,12 +159,15 @@ class _Group:
         spread = np.maximum(spread, 1e-3 * spread.max(axis=0))
         weight = np.divide(1.0, spread, out=np.ones_like(spread), where=spread > 0)
 
-        def table(measure: Callable[[_Pair, NDArray], float], floor: float = TOLD_APART) -> NDArray[np.float64]:
-            values = {key: (measure(both[0], pools[0]), measure(both[1], pools[1])) for key, both in heard.items()}
+        def table(measure: Callable[[_Pair, int], float], floor: float = TOLD_APART) -> NDArray[np.float64]:
+            values = {key: (measure(both[0], 0), measure(both[1], 1)) for key, both in heard.items()}
             return self._table(values, attenuated, floor)
 
-        plain = table(lambda pair, pool: pair.d_prime(pool))
-        whitened = table(lambda pair, pool: pair.d_prime(pool, weight))
+        def told_apart(weight: NDArray[np.float64]) -> NDArray[np.float64]:
+            noise = [_Noise.of(pool, weight) for pool in pools]
+            return table(lambda pair, which: pair.d_prime(noise[which], weight))
+
+        plain, whitened = told_apart(np.ones_like(weight)), told_apart(weight)
         planes = table(lambda pair, _: pair.planes(), floor=0.05)
         parts = [
             Part(name=f"pairs: {kind}", threshold=THRESHOLD, effect=_theta(plain[:, [column]], f"theta_pair, {kind}"))
@@ -255,6 +261,21 @@ def _clip(hz: float, seconds: float, rng: np.random.Generator) -> Stimulus:
 
 
 @dataclass(frozen=True)
+class _Noise:
+    """The noise of all pairs, weighted: per cue ``'tokens channels'``, and its mean energy."""
+
+    cues: tuple[NDArray[np.complex64], ...]
+    energies: tuple[float, ...]
+
+    @classmethod
+    def of(cls, pool: NDArray[np.complex128], weight: NDArray[np.float64]) -> "_Noise":
+        """From ``'tokens channels cues'``; of a very large pool, tokens at even distances."""
+        step = -(-len(pool) // POOL_TOKENS)
+        cues = [np.ascontiguousarray((pool[::step] * weight)[..., cue], np.complex64) for cue in range(pool.shape[-1])]
+        return cls(tuple(cues), tuple(float((np.abs(cue) ** 2).sum(axis=1).mean()) for cue in cues))
+
+
+@dataclass(frozen=True)
 class _Pair:
     """Tokens of two tones, phases turned back to the start of their clip: ``'tones clips tokens channels cues'``.
 
@@ -284,20 +305,16 @@ class _Pair:
         first, second = self.own.mean(axis=2)[..., 1]
         return _plane_sine(_direction(first), _direction(second))
 
-    def d_prime(self, pool: NDArray[np.complex128], weight: NDArray[np.float64] | None = None) -> float:
-        """How well the observer tells the tones apart; ``pool`` is the noise of all pairs, ``'tokens channels cues'``.
+    def d_prime(self, pool: _Noise, weight: NDArray[np.float64]) -> float:
+        """How well the observer tells the tones apart, with channels and cues weighted, ``'channels cues'``.
 
-        The noise has the shape of the pool and the energy of this pair. ``weight`` scales ``'channels cues'`` first.
+        The noise has the shape of the pool, which is weighted already, and the energy of this pair.
         """
-        scale = 1.0 if weight is None else weight
-        own, away, noise, pool = (
-            each * scale for each in (self.own.mean(axis=2), self.away.mean(axis=2), self.noise, pool)
-        )
+        own, away, noise = (each * weight for each in (self.own.mean(axis=2), self.away.mean(axis=2), self.noise))
         squares = 0.0
-        for cue in range(own.shape[-1]):
-            energy = (np.abs(pool[..., cue]) ** 2).sum(axis=1).mean()
+        for cue, (shape, energy) in enumerate(zip(pool.cues, pool.energies, strict=True)):
             louder = (np.abs(noise[..., cue]) ** 2).sum(axis=1).mean() / energy if energy > 0 else 0.0
-            d = _observer(own[..., cue], away[..., cue], np.sqrt(louder) * pool[..., cue], self.shared, real=cue == 0)
+            d = _observer(own[..., cue], away[..., cue], shape, float(np.sqrt(louder)), self.shared, real=cue == 0)
             squares += d * abs(d)
         return float(np.sqrt(max(squares, 0.0)))
 
@@ -315,8 +332,16 @@ def _pairs(values: NDArray[np.complex128], lines: tuple[tuple[float, ...], ...],
     return _Pair(alias, alias, True), _Pair(own, away, False)
 
 
-def _observer(own: NDArray, away: NDArray, noise: NDArray, shared: bool, *, real: bool) -> float:
-    """D' of one cue: ``'tones clips channels'`` at own and at the other's lines, noise ``'tokens channels'``.
+def _observer(
+    own: NDArray[np.complex128],
+    away: NDArray[np.complex128],
+    noise: NDArray[np.complex64],
+    level: float,
+    shared: bool,
+    *,
+    real: bool,
+) -> float:
+    """Return d' of one cue: ``'tones clips channels'`` at own and at the other's lines, noise ``'tokens channels'``.
 
     The score of a token y is |V_f^H y|^2 - |V_g^H y|^2. Its variance to second order in the noise n: with
     w = V_f V_f^H y - V_g V_g^H y, E (2 Re w^H n)^2 plus the variance of the same form of n alone. A mean is real: its
@@ -326,7 +351,7 @@ def _observer(own: NDArray, away: NDArray, noise: NDArray, shared: bool, *, real
     apart, variance, energy = [], [], []
     for train, test in ((0, 1), (1, 0)):
         v = [_direction(own[tone, [train]]) for tone in (0, 1)]
-        along = [noise @ each.conj() for each in v]
+        along = [level * (noise @ each.conj().astype(np.complex64)) for each in v]
         powers = [float((np.abs(each) ** 2).mean()) for each in along]
         common = abs((along[0] * along[1].conj()).mean()) if shared else 0.0
         alone = axes * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2)
