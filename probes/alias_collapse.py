@@ -204,8 +204,8 @@ class _Group:
         reason = None
         if effect is None:
             reason = (
-                "control pairs cannot be told apart either "
-                f"(d' below {TOLD_APART:g}; {share:.0%} of the pairs have an attenuated tone)"
+                f"control pairs cannot be told apart either (d' below {TOLD_APART:g}): the tones do not reach the "
+                "code, or its noise hides them"
             )
         null = None
         if effect is not None:

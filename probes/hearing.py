@@ -155,10 +155,10 @@ def hear(
         answers = {}
         for key in asked:
             spent[key] += elapsed * clips[key] / max(1, sum(clips.values()))
-            error = this_round.errors.get(key)
-            if fault is not None or error is not None:
+            ours = this_round.errors.get(key)
+            if fault is not None or ours is not None:
                 probes[key][1].close()
-                done[key] = Heard(None, fault, None if fault else error, spent[key])
+                done[key] = Heard(None, fault, None if fault else ours, spent[key])
             else:
                 answers[key] = this_round.answers(key)
     return {key: done[key] for key in probes}

@@ -29,8 +29,8 @@ from testtone.stimuli.timbre import note
 LEVEL = 0.05
 """RMS of a note and amplitude of a partial, re full scale 1: mixtures of a few stay far from clipping."""
 
-SUSTAINED_PROGRAMS = (16, 19, 20, 40, 42, 48, 52, 56, 60, 61, 68, 70, 71, 73, 75)
-"""General MIDI programs (from 0) that hold a tone: organs, bowed strings, choir, brass, reeds, flutes."""
+SUSTAINED_PROGRAMS = (16, 19, 20, 40, 42, 56, 60, 61, 68, 70, 71, 73, 75)
+"""General MIDI programs (from 0) that hold a tone: organs, bowed strings, brass, reeds, flutes."""
 
 RESOLUTION_FRAMES = 24
 """Frames in which two alias frequencies must be told apart; they are kept more than rate / 24 from each other."""
@@ -140,7 +140,7 @@ def pitches_in_contexts(
     Contexts are, in turn: silence, single notes, dyads, triads, noise, and a chord of another timbre. Context notes lie
     a quarter tone off the pitches, so that no partial of one coincides with a partial of the other. With ``crossed``
     every context meets every timbre, else the timbres take turns over the contexts. A pitch is drawn as a key and
-    shifted by up to 15 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands
+    shifted by up to 10 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands
     still.
     """
     low, high = low_midi, high_midi
@@ -233,8 +233,8 @@ def _companies(rng: np.random.Generator, count: int, low: int, high: int) -> lis
 
 
 def _clear_offset(midi: float, frame_rate: float, rng: np.random.Generator, harmonics: int = 4) -> float:
-    """Offset in semitones, within 15 cents, that keeps the first harmonics off multiples of the frame rate."""
-    offsets = rng.uniform(-0.15, 0.15, 64)
+    """Offset in semitones, within 10 cents, that keeps the first harmonics off multiples of the frame rate."""
+    offsets = rng.uniform(-0.1, 0.1, 64)
     hz = np.array([pitch.hz_from_midi(midi + offset) for offset in offsets])
     folded = np.mod(np.outer(hz, np.arange(1, harmonics + 1)), frame_rate)
     clearance = np.minimum(folded, frame_rate - folded).min(axis=1)

@@ -450,13 +450,13 @@ def test_company_stands_a_quarter_tone_off(turns: PitchesInContexts) -> None:
     context = {midi for tokens in turns.alone for midi in tokens[0].pitches}
     assert context
     assert all(midi % 1 == 0.5 for midi in context)
-    # Pitches are keys, up to 15 cents off.
-    assert all(abs(midi - round(midi)) <= 0.15 for midi in turns.midi)
+    # Pitches are keys, up to 10 cents off.
+    assert all(abs(midi - round(midi)) <= 0.1 for midi in turns.midi)
     assert len({round(midi) for midi in turns.midi}) == len(turns.midi)
 
 
 def test_no_partial_of_the_company_is_one_of_the_pitch() -> None:
-    """The seventh harmonic of one may come within 1.6 cents of the fundamental or third of the other, never nearer."""
+    """The seventh harmonic of one may come within 6.6 cents of the fundamental or third of the other, never nearer."""
     for seed in range(5):
         found = design(seed, pitches=12, tokens=1)
         for midi in found.midi:
@@ -464,7 +464,7 @@ def test_no_partial_of_the_company_is_one_of_the_pitch() -> None:
             for tokens in found.alone:
                 partials = [partial.hz for partial in tokens[0].partials]
                 if partials:
-                    assert np.abs(1200 * np.log2(np.divide.outer(harmonics, partials))).min() > 1.5
+                    assert np.abs(1200 * np.log2(np.divide.outer(harmonics, partials))).min() > 6.5
 
 
 @pytest.mark.parametrize("frame_rate", [75.0, 50.0, 86.13])
@@ -514,7 +514,7 @@ def test_a_seed_is_a_design(turns: PitchesInContexts) -> None:
 
 def test_nothing_sounds_above_the_limit_and_nothing_clips() -> None:
     found = design(2, tokens=1, harmonics_below_hz=2500.0, low_midi=72, high_midi=84)
-    assert all(72 - 0.15 <= midi <= 84 + 0.15 for midi in found.midi)
+    assert all(72 - 0.1 <= midi <= 84 + 0.1 for midi in found.midi)
     for stimulus in found.stimuli:
         wave = stimulus.render(RATE)
         assert np.abs(wave).max() < 1
