@@ -345,6 +345,7 @@ def _environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "batch": listening.BATCH,
         "soundfont_sha256": stimuli.soundfont(),
+        "fluidsynth": stimuli.renders.fluidsynth_version() if stimuli.renders.available() else None,
     }
 
 
