@@ -41,6 +41,7 @@ class Listen:
     """A request: these sounds, and what to keep of the answer at every site.
 
     All values are relative to silence: the encoder's answer to silence of the same length is subtracted frame by frame.
+    Codes are names, not values, and stay as they are; they are heard where ``sites`` names them.
     """
 
     stimuli: tuple[Stimulus, ...]
@@ -55,7 +56,7 @@ class Ear:
 
     sample_rate: int
     sites: tuple[str, ...]
-    """Sites asked for that the encoder offers; real values, not codes."""
+    """Sites asked for that the encoder offers."""
     frame_rates: Mapping[str, float]
     margins: Mapping[str, Margin]
     missing_frames: Mapping[str, int]
@@ -223,7 +224,7 @@ class _Round:
 
     def _read(self, name: str, heard: Mapping[str, NDArray[Any]], silence: Mapping[str, NDArray[Any]]) -> None:
         for site in dict.fromkeys(site for site, _ in self._wanted[name]):
-            frames = self._free_of_edges(name, site, heard[site], silence[site])
+            frames = self._free_of_edges(name, site, heard[site], silence.get(site))
             for (where, readout), askers in self._wanted[name].items():
                 if where != site:
                     continue
@@ -232,10 +233,10 @@ class _Round:
                 except Exception as error:
                     self._blame(askers, error)
 
-    def _free_of_edges(self, name: str, site: str, frames: NDArray[Any], quiet: NDArray[Any]) -> NDArray[np.float64]:
-        """The frames of a sound relative to silence, without those that hear an edge."""
+    def _free_of_edges(self, name: str, site: str, frames: NDArray[Any], quiet: NDArray[Any] | None) -> NDArray[Any]:
+        """The frames of a sound without those that hear an edge; values relative to silence, codes as they are."""
         stimulus = self._stimuli[name]
-        if frames.shape != quiet.shape:
+        if quiet is not None and frames.shape != quiet.shape:
             raise EncoderFault(
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and {quiet.shape[1]} "
                 "for silence of the same length"
@@ -246,7 +247,8 @@ class _Round:
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "
                 f"{left + right} of them hear the edges and none is left"
             )
-        return (frames.astype(np.float64) - quiet)[:, left : frames.shape[1] - right]
+        relative = frames if quiet is None else frames.astype(np.float64) - quiet
+        return relative[:, left : frames.shape[1] - right]
 
     def _blame(self, askers: Sequence[str], error: Exception) -> None:
         for key in askers:

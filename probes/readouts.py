@@ -5,8 +5,11 @@
                 window, so that what oscillates does not leak into it
 `log_power`     RO2, log power about the mean, ``[channels]``: how much a channel moves
 `frames`        RO3 and RO6, every frame as it is, ``[channels, frames]``: what a quantiser sees; the frozen waveform
+`BagOfCodes`    RO4, how often each code occurs, ``[codebooks, entries]``: what a codec's tokens say without their order
 `AliasLines`    RO7, complex amplitude of each channel at the frequencies that a tone can fold to
 ==============  =====================================================================================================
+
+RO5, the dequantised embedding, is no readout but the site ``quantised``.
 
 Most energy of a steady tone in a linear encoder oscillates at the tone's alias frequency; its mean over frames is about
 zero. A readout is therefore part of a question, and is named in every effect.
@@ -75,6 +78,22 @@ class Frames:
                 "ask for a longer clip (Ear.seconds)"
             )
         return frames[:, : self.count].astype(np.float32)
+
+
+@dataclass(frozen=True)
+class BagOfCodes:
+    """RO4: share of frames in which each entry of each codebook is chosen, ``[codebooks, entries]``; for codes only."""
+
+    entries: int
+
+    def __call__(self, frames: NDArray[Any], rate: float) -> NDArray[np.float64]:
+        """Integers ``'codebooks frames'`` -> ``'codebooks entries'``, each row summing to 1."""
+        if frames.dtype.kind not in "iu":
+            raise TypeError(f"codes are integers, not {frames.dtype}: ask for BagOfCodes at the site 'codes' alone")
+        if frames.min() < 0 or frames.max() >= self.entries:
+            raise ValueError(f"entries={self.entries} is too few: codes run from {frames.min()} to {frames.max()}")
+        counts = np.stack([np.bincount(book, minlength=self.entries) for book in frames])
+        return counts / frames.shape[1]
 
 
 @dataclass(frozen=True)

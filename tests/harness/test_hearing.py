@@ -14,7 +14,7 @@ from toy_encoders import HOP, SAMPLE_RATE, Faulty, Meter
 
 from testtone.models.listening import Listener, Margin
 from testtone.probes.hearing import Ear, Heard, Listen, Probe, ear_of, hear
-from testtone.probes.readouts import AliasLines, Frames, log_power, mean
+from testtone.probes.readouts import AliasLines, BagOfCodes, Frames, log_power, mean
 from testtone.probes.records import Measurement
 from testtone.stimuli import Partial, Stimulus, Tone, silence
 
@@ -315,6 +315,34 @@ def test_frames_are_kept_as_they_are() -> None:
     kept = Frames(24)(frames, RATE)
     assert kept.dtype == np.float32
     np.testing.assert_array_equal(kept, frames[:, :24].astype(np.float32))
+
+
+def test_a_bag_of_codes_counts_each_book() -> None:
+    codes = np.array([[0, 0, 3, 3], [1, 2, 1, 1]])
+    np.testing.assert_array_equal(BagOfCodes(4)(codes, RATE), [[0.5, 0, 0, 0.5], [0, 0.75, 0.25, 0]])
+    with pytest.raises(ValueError, match=r"entries=3 is too few: codes run from 0 to 3"):
+        BagOfCodes(3)(codes, RATE)
+    with pytest.raises(TypeError, match="codes are integers, not float64: ask for BagOfCodes at the site .codes. alone"):
+        BagOfCodes(4)(codes.astype(float), RATE)
+
+
+def test_codes_are_heard_as_they_are_beside_values_relative_to_silence() -> None:
+    """Two books of a meter: 0, and whether the hop is loud. Silence has codes too, and they are not subtracted."""
+
+    class Coder(Meter):
+        def listen(self, waveforms: Tensor) -> dict[str, Any]:
+            heard = super().listen(waveforms)
+            loud = (heard["latent"] > 0.05).long()
+            return heard | {"codes": torch.cat([torch.full_like(loud, 2), loud], dim=1)}
+
+    kept: list[Any] = []
+    listener = Listener(Coder())
+    ear = ear_of(listener, ("latent", "codes"))
+    requests = [Listen((tone(), silence(0.3)), BagOfCodes(3), ("codes",)), Listen((tone(),), mean, ("latent",))]
+    assert hear(listener, {"one": (ear, asks(requests, keep=kept))})["one"].error is None
+    bags, means = kept[0]
+    np.testing.assert_array_equal(bags["codes"], [[[0, 0, 1], [0, 1, 0]], [[0, 0, 1], [1, 0, 0]]])
+    assert means["latent"].shape == (1, 1)
 
 
 def test_alias_lines_are_recovered_with_their_phases() -> None:
