@@ -156,14 +156,19 @@ class Listener:
 
     @cached_property
     def margins(self) -> Mapping[str, Margin]:
-        """Frames to leave out at the edges, per site: from margin_seconds if declared, else measured."""
+        """Frames to leave out at the edges, per site: from margin_seconds if declared, else measured.
+
+        A quantiser works frame by frame, so its site has the margins of the latent it quantises. Measured by itself it
+        could seem to remember for ever: a fading trace too small to matter can still tip one code.
+        """
         declared = self._declared("margin_seconds", "seconds")
-        margins = {}
+        margins: dict[str, Margin] = {}
         for site in self.sites:
             if site == CODES:
                 continue
             if site not in declared:
-                margins[site] = self._measured_margins[site]
+                follows = site == "quantised" and CODES in self.sites and "latent" in margins
+                margins[site] = margins["latent"] if follows else self._settled_margin(site)
                 continue
             edges = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
             if len(edges) != 2 or not all(isinstance(e, (int, float, np.number)) and 0 <= e < math.inf for e in edges):
@@ -177,6 +182,16 @@ class Listener:
             beside = "quantised" if "quantised" in margins else next(reversed(margins))
             margins[CODES] = margins[beside]
         return margins
+
+    def _settled_margin(self, site: str) -> Margin:
+        margin = self._measured_margins[site]
+        longest = (max(margin.left, margin.right) - 1) / self.frame_rates[site]
+        if longest > MAX_MARGIN_SECONDS:
+            raise self._fault(
+                f"site {site!r} still hears a change of sound after {longest:.2f} s (limit {MAX_MARGIN_SECONDS:g} s): "
+                "no frame is free of the clip's edges; if that is meant, set margin_seconds"
+            )
+        return margin
 
     @cached_property
     def _measured_margins(self) -> Mapping[str, Margin]:
@@ -203,14 +218,6 @@ class Listener:
             hears_future = np.flatnonzero(distance[3, :boundary] > tolerance)
             left = int(hears_past[-1]) + 1 if hears_past.size else 0
             right = boundary - int(hears_future[0]) if hears_future.size else 0
-            limit = MAX_MARGIN_SECONDS * self.frame_rates[site]
-            if max(left, right) > limit:
-                raise self._fault(
-                    f"site {site!r} still hears a change of sound after "
-                    f"{max(left, right) / self.frame_rates[site]:.2f} s "
-                    f"(limit {MAX_MARGIN_SECONDS:g} s): no frame is free of the clip's edges; "
-                    "if that is meant, set margin_seconds"
-                )
             margins[site] = Margin(left + 1, right + 1)
         return margins
 

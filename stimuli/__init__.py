@@ -7,6 +7,7 @@
 ``timbre``     named timbres, and one note in any of them
 ``renders``    notes and MIDI pieces played by FluidSynth
 ``folding``    which frequencies a chain of strides folds onto each other
+``designs``    crossed factors and matched controls, shared by claims
 
 Conventions. Sounds are mono, float32 ``samples``, amplitude linear with 1.0 at full scale; a peak above 1 is an error.
 A partial is ``amplitude * cos(2 pi hz t + phase)``, t = n / sample_rate, phase in radians: sine phase is -pi/2. A
@@ -16,6 +17,7 @@ Random draws come from a generator that is handed in. Nothing here knows an enco
 """
 
 from testtone.stimuli import complexes as complexes
+from testtone.stimuli import designs as designs
 from testtone.stimuli import folding as folding
 from testtone.stimuli import pitch as pitch
 from testtone.stimuli import renders as renders

@@ -12,7 +12,6 @@ from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
 from testtone.probes.records import Threshold
 
-EFFORTS = ("quick", "standard", "thorough")
 STANCES = ("holds", "does-not-hold", "open")
 
 

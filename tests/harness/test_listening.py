@@ -4,7 +4,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -294,6 +294,33 @@ def test_a_memory_that_fades_has_a_margin() -> None:
     # 2^-10 is about a thousandth.
     assert 7 <= margin.left <= 14
     assert margin.right == 1
+
+
+def test_a_code_that_tips_late_does_not_condemn_a_codec() -> None:
+    """A trace far below the tolerance tips a code 1.5 s on; the latent forgot long before, and the frames are good."""
+
+    class Codec(Meter):
+        def listen(self, waveforms: Tensor) -> dict[str, Any]:
+            latent = super().listen(waveforms)["latent"]
+            tipped = torch.zeros_like(latent)
+            if latent.shape[2] > 350:
+                tipped[..., 350] = (latent[..., 190] != latent[0, 0, 190]).to(latent.dtype)
+            return {"latent": latent, "quantised": latent.round(decimals=1) + tipped, "codes": tipped.long()}
+
+    listener = Listener(Codec())
+    assert listener._measured_margins["quantised"].left > 100
+    assert listener.margins["quantised"] == listener.margins["codes"] == listener.margins["latent"] == Margin(1, 1)
+
+
+def test_a_margin_that_is_declared_is_not_measured() -> None:
+    class Patient(Meter):
+        margin_seconds: ClassVar[dict[str, float]] = {"latent": 0.2}
+
+        def listen(self, waveforms: Tensor) -> dict[str, Any]:
+            heard = super().listen(waveforms)
+            return heard | {"latent": heard["latent"].cumsum(dim=2)}
+
+    assert Listener(Patient()).margins == {"stack_end": Margin(1, 1), "latent": Margin(20, 20)}
 
 
 def test_a_memory_that_stays_has_none() -> None:
