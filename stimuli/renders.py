@@ -21,7 +21,7 @@ import importlib.util
 import math
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -271,28 +271,13 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
 
 def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     """Return the notes as a fresh synthesizer plays them, float64 ``samples``."""
-    fluidsynth = _binding()
-    path = _soundfont_path(render.soundfont_sha256)
     polyphony = min(VOICES_PER_NOTE * len(render.notes), MAX_VOICES)
-    options = {
-        "synth.reverb.active": 0,
-        "synth.chorus.active": 0,
-        "synth.dynamic-sample-loading": 1,
-        "synth.polyphony": polyphony,
-    }
-    synth = fluidsynth.Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
+    synth, font = _synthesizer(sample_rate, render.soundfont_sha256, polyphony=polyphony)
     try:
-        actual = synth.get_setting("synth.sample-rate")
-        if actual != sample_rate:
-            # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
-            raise ValueError(f"FluidSynth cannot play at {sample_rate} Hz: it plays {MIN_RATE} to {MAX_RATE} Hz")
-        font = synth.sfload(str(path))
-        if font < 0:
-            raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
         channels = _channels(render.notes)
         for bend, channel in channels.items():
             if synth.program_select(channel, font, render.bank, render.program) != 0:
-                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {path.name}")
+                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {_named(render)}")
             synth.pitch_bend(channel, bend)
         left, right = np.zeros((2, samples), np.float32)
         done = 0
@@ -308,12 +293,80 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
             synth.noteon(channels[bend], key, note.velocity)
             if synth.get_active_voice_count() <= voices < polyphony:
                 raise ValueError(
-                    f"program={render.program} has no sound for key {key} (midi={note.midi}) in {path.name}"
+                    f"program={render.program} has no sound for key {key} (midi={note.midi}) in {_named(render)}"
                 )
         _write(synth, left[done:], right[done:])
     finally:
         synth.delete()
     return 0.5 * (left.astype(np.float64) + right)
+
+
+def in_turn(
+    pieces: Sequence[tuple[Sequence[tuple[int, int, tuple[Note, ...]]], int]], *, sample_rate: int, soundfont_sha256: str
+) -> list[np.ndarray]:
+    """Return pieces as one fresh synthesizer plays them one after the other, each float32 ``samples``, unscaled.
+
+    Faster than a render each by far, and less exact: FluidSynth's own resampling (no oversampling, see
+    `_band_limited`), whole keys only, and a key that the SoundFont lacks is silent.
+
+    Args:
+        pieces: for each its parts (program, bank, notes), at most 15 of them besides percussion, and its samples.
+        sample_rate: Hz.
+        soundfont_sha256: hash of the SoundFont.
+
+    Raises:
+        FluidSynthMissingError: if FluidSynth is not installed.
+        ValueError: if the SoundFont is unknown, or FluidSynth cannot play at this rate.
+    """
+    high_pass = scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos")
+    synth, font = _synthesizer(sample_rate, soundfont_sha256, polyphony=256)
+    waves = []
+    try:
+        for parts, samples in pieces:
+            channels = iter(channel for channel in range(CHANNELS) if channel % 16 != PERCUSSION_CHANNEL)
+            events = []
+            for program, bank, notes in parts:
+                channel = PERCUSSION_CHANNEL if bank == 128 else next(channels)
+                synth.program_select(channel, font, bank, program)
+                events += [(sample, begins, note, channel) for sample, begins, note in _events(notes, sample_rate)]
+            left, right = np.zeros((2, samples), np.float32)
+            done = 0
+            for sample, begins, note, channel in sorted(events, key=lambda event: event[:2]):
+                upto = min(sample, samples)
+                _write(synth, left[done:upto], right[done:upto])
+                done = upto
+                if begins:
+                    synth.noteon(channel, round(note.midi), note.velocity)
+                else:
+                    synth.noteoff(channel, round(note.midi))
+            _write(synth, left[done:], right[done:])
+            synth.system_reset()
+            mono = 0.5 * (left.astype(np.float64) + right)
+            waves.append(scipy.signal.sosfilt(high_pass, mono).astype(np.float32))
+    finally:
+        synth.delete()
+    return waves
+
+
+def _synthesizer(sample_rate: int, soundfont_sha256: str, *, polyphony: int) -> tuple[Any, int]:
+    """Return a fresh synthesizer without room and the number of its SoundFont."""
+    path = _soundfont_path(soundfont_sha256)
+    options = {
+        "synth.reverb.active": 0,
+        "synth.chorus.active": 0,
+        "synth.dynamic-sample-loading": 1,
+        "synth.polyphony": polyphony,
+    }
+    synth = _binding().Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
+    actual = synth.get_setting("synth.sample-rate")
+    font = synth.sfload(str(path)) if actual == sample_rate else -1
+    if font < 0:
+        synth.delete()
+        if actual != sample_rate:
+            # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
+            raise ValueError(f"FluidSynth cannot play at {sample_rate} Hz: it plays {MIN_RATE} to {MAX_RATE} Hz")
+        raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
+    return synth, font
 
 
 def _channels(notes: tuple[Note, ...]) -> dict[int, int]:
@@ -390,6 +443,11 @@ def _default_soundfont() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ValueError("the default SoundFont comes with pretty_midi; pip install pretty-midi")
     return Path(spec.submodule_search_locations[0]) / "TimGM6mb.sf2"
+
+
+def _named(render: Render) -> str:
+    """Return the file name of a render's SoundFont."""
+    return _soundfont_path(render.soundfont_sha256).name
 
 
 def _soundfont_path(sha256: str) -> Path:
