@@ -7,6 +7,8 @@ line.
 
 Batches have one shape because the last bits of a result may depend on it: a clip then answers the same whichever clips
 share its batch.
+
+An encoder that takes clips of one length (`input_samples`) is never given another: `windows` says how it hears more.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from .protocol import CODES, SITES, Encoder
+from .windows import SHIFTS, Windows
 
 BATCH = 8
 """Clips a batch: the fastest shape for EnCodec on a laptop, whose working set leaves the cache at 16."""
@@ -33,6 +36,9 @@ SETTLED = 1e-3
 
 MAX_MARGIN_SECONDS = 1.0
 """An encoder whose frames still hear an edge after this long has no frames that are free of it."""
+
+LONGEST_SECONDS = 16
+"""An encoder that hears no clip of this length hears none."""
 
 
 class EncoderFault(Exception):
@@ -87,24 +93,97 @@ class Listener:
     @cached_property
     def sites(self) -> tuple[str, ...]:
         """The sites the encoder offers, in the order of the contract; 'codes' last if it gives codes."""
-        offered = self._frames(self.sample_rate)
+        offered = self._frames(self._unit)
         return tuple(site for site in (*SITES, CODES) if site in offered)
+
+    @cached_property
+    def shifted(self) -> tuple[str, ...]:
+        """The sites of one frame a window, for encoders of one clip length: their frame rate is that of the windows."""
+        return tuple(s for s in self.sites if self._windows is not None and self._windows.views[s].slides)
+
+    @cached_property
+    def least_seconds(self) -> float:
+        """Length of the shortest clip that the encoder hears; 0 where a second is long enough."""
+        if self._windows is not None:
+            return self._windows.samples / self.sample_rate
+        low, high = self._unit // 2, self._unit
+        if self._unit == self.sample_rate:
+            return 0.0
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._hears(middle) is None else (middle, high)
+        return high / self.sample_rate
+
+    @cached_property
+    def _unit(self) -> int:
+        """Samples of a clip that is long enough for the encoder: a second, unless that is too short; then 2, 4 ..."""
+        if self._windows is not None:
+            return max(self._windows.samples, self.sample_rate)
+        fault = self._hears(self.sample_rate)
+        seconds = 1
+        while fault is not None:
+            seconds *= 2
+            if seconds > LONGEST_SECONDS:
+                raise fault
+            if self._hears(seconds * self.sample_rate) is None:
+                break
+        return seconds * self.sample_rate
+
+    def _hears(self, samples: int) -> EncoderFault | None:
+        """What is wrong with the answer to so short a clip; None if nothing is."""
+        try:
+            self._frames(samples)
+        except EncoderFault as fault:
+            return fault
+        return None
+
+    @cached_property
+    def _windows(self) -> Windows | None:
+        """How an encoder of one clip length is heard; None for an encoder of any length."""
+        samples = getattr(self.encoder, "input_samples", None)
+        if samples is None:
+            return None
+        self._whole("input_samples", samples, samples)
+        shift = getattr(self.encoder, "shift_samples", None)
+        shift = max(1, round(samples / SHIFTS)) if shift is None else shift
+        self._whole("shift_samples", shift, samples)
+        hops = {site: self.sample_rate / rate for site, rate in self._declared_rates().items()}
+        edges = {site: self._declared_edges(site) for site in self._declared("margin_seconds", "seconds")}
+        return Windows(
+            self._listen_in_batches,
+            samples=int(samples),
+            shift=int(shift),
+            hops=hops,
+            strides=self.strides or (),
+            margins={
+                site: (left * self.sample_rate / hops[site], right * self.sample_rate / hops[site])
+                for site, (left, right) in edges.items()
+                if site in hops
+            },
+            settled=SETTLED,
+        )
+
+    def _whole(self, attribute: str, value: Any, most: Any) -> None:
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or not 0 < value <= most:
+            limit = f", {most} at most" if whole and value > 0 else ""
+            raise self._fault(f"{attribute}={value!r} is not a positive whole number of samples{limit}")
 
     @cached_property
     def frame_rates(self) -> Mapping[str, float]:
         """Frames a second, per site: as declared, else counted."""
-        declared = self._declared("frame_rates", "Hz")
-        for site, rate in declared.items():
-            if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
-                raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
-        short, long = self._frames(self.sample_rate), self._frames(5 * self.sample_rate)
+        declared = self._declared_rates()
+        if self._windows is not None:
+            return {site: self.sample_rate / self._windows.views[site].hop for site in self.sites}
+        short, long = self._frames(self._unit), self._frames(self._unit + 4 * self.sample_rate)
         rates = {}
         for site in self.sites:
             counted = (long[site] - short[site]) / 4
             if counted <= 0:
                 raise self._fault(
-                    f"site {site!r} gives {short[site]} frames for 1 s and {long[site]} for 5 s: no frame rate can be "
-                    "counted"
+                    f"site {site!r} gives {short[site]} frames for {self._unit // self.sample_rate} s and {long[site]} "
+                    f"for {self._unit // self.sample_rate + 4} s: no frame rate can be counted"
+                    + ("; if it takes clips of one length, set input_samples" if short[site] == 1 else "")
                 )
             rates[site] = float(declared[site]) if site in declared else self._counted_rate(site, counted)
             if abs(rates[site] - counted) > 0.5:
@@ -117,10 +196,13 @@ class Listener:
     @cached_property
     def missing_frames(self) -> Mapping[str, int]:
         """Frames by which a clip falls short of its length times the rate: convolutions without padding lose some."""
+        if self._windows is not None:
+            return {site: view.missing(self._windows.samples) for site, view in self._windows.views.items()}
         missing = {}
         for site in self.sites:
             short = [
-                seconds * self.frame_rates[site] - self._frames(seconds * self.sample_rate)[site] for seconds in (1, 5)
+                samples / self.sample_rate * self.frame_rates[site] - self._frames(samples)[site]
+                for samples in (self._unit, self._unit + 4 * self.sample_rate)
             ]
             missing[site] = max(0, math.ceil(max(short) - 1e-6))
         return missing
@@ -131,7 +213,7 @@ class Listener:
         Where alias orders are high a rate that is off by a thousandth is off by a class, so a count will not do.
         """
         hop = self.sample_rate / about
-        start = self.sample_rate // 2
+        start = self._unit
         frames, more = self._frames(start)[site] + 1, max(1, round(about))
         first = self._least_length(site, frames, start, start + math.ceil(2 * hop))
         guess = first + more * hop
@@ -161,6 +243,9 @@ class Listener:
         A quantiser works frame by frame, so its site has the margins of the latent it quantises. Measured by itself it
         could seem to remember for ever: a fading trace too small to matter can still tip one code.
         """
+        if self._windows is not None:
+            # No window reaches beyond the clip.
+            return {site: Margin(view.left, view.right) for site, view in self._windows.views.items()}
         declared = self._declared("margin_seconds", "seconds")
         margins: dict[str, Margin] = {}
         for site in self.sites:
@@ -170,12 +255,7 @@ class Listener:
                 follows = site == "quantised" and CODES in self.sites and "latent" in margins
                 margins[site] = margins["latent"] if follows else self._settled_margin(site)
                 continue
-            edges = declared[site] if isinstance(declared[site], (tuple, list)) else (declared[site],) * 2
-            if len(edges) != 2 or not all(isinstance(e, (int, float, np.number)) and 0 <= e < math.inf for e in edges):
-                raise self._fault(
-                    f"margin_seconds[{site!r}]={declared[site]!r} is not a number of seconds, or two of them"
-                )
-            left, right = edges
+            left, right = self._declared_edges(site)
             rate = self.frame_rates[site]
             margins[site] = Margin(math.ceil(left * rate), math.ceil(right * rate))
         if CODES in self.sites:
@@ -195,34 +275,61 @@ class Listener:
 
     @cached_property
     def _measured_margins(self) -> Mapping[str, Margin]:
-        """How far a change of sound reaches: clips agree in part, and some frames beyond that still differ."""
+        """How far a change of sound reaches: clips agree in part, and some frames beyond that still differ.
+
+        Left: from where the second half begins, to the first frame that hears it alone. Right: from the first frame
+        that hears the second half to the last frame that a clip of the first half alone has.
+        """
+        return {site: Margin(left + 1, right + 1) for site, (left, right) in self.reach(SETTLED).items()}
+
+    def reach(self, settled: float) -> Mapping[str, tuple[int, int]]:
+        """Frames at the start and the end of a clip that are moved by more than a share of their size by an edge."""
+        distances, repeats = self._distances
+        half = self._unit + self.sample_rate
+        found = {}
+        for site, (late, early) in distances.items():
+            tolerance = max(settled, 3 * repeats[site])
+            frame = math.floor(half / self.sample_rate * self.frame_rates[site] + 1e-6)
+            hears_past = np.flatnonzero(late > tolerance)
+            hears_future = np.flatnonzero(early > tolerance)
+            left = int(hears_past[-1]) + 1 - frame if hears_past.size else 0
+            right = frame - self.missing_frames[site] - int(hears_future[0]) if hears_future.size else 0
+            found[site] = (max(0, left), max(0, right))
+        return found
+
+    @cached_property
+    def _distances(self) -> tuple[Mapping[str, tuple[NDArray[Any], NDArray[Any]]], Mapping[str, float]]:
+        """How far each frame moves with what sounds before, and after, the middle of a clip; and with nothing."""
         rng = np.random.default_rng(0)
-        half = 2 * self.sample_rate
+        half = self._unit + self.sample_rate
         clips = 0.1 * rng.standard_normal((3, 2 * half))
         late, early = clips[1].copy(), clips[2].copy()
         late[half:] = clips[0, half:]
         early[:half] = clips[0, :half]
         batch = np.stack([clips[0], clips[0], late, early]).astype(np.float32)
         answer = self.listen(batch).values
-        margins = {}
+        distances, repeats = {}, {}
         for site in self.sites:
             if site == CODES:
                 continue
             z = answer[site].astype(np.float64)
             size = np.sqrt(np.square(z[0] - z[0].mean(axis=1, keepdims=True)).sum(axis=0).mean()) or 1.0
             distance = np.sqrt(np.square(z - z[0]).sum(axis=1)) / size
-            repeat = distance[1].max()
-            tolerance = max(SETTLED, 3 * repeat)
-            boundary = z.shape[2] // 2
-            hears_past = np.flatnonzero(distance[2, boundary:] > tolerance)
-            hears_future = np.flatnonzero(distance[3, :boundary] > tolerance)
-            left = int(hears_past[-1]) + 1 if hears_past.size else 0
-            right = boundary - int(hears_future[0]) if hears_future.size else 0
-            margins[site] = Margin(left + 1, right + 1)
-        return margins
+            repeats[site] = float(distance[1].max())
+            distances[site] = (distance[2], distance[3])
+        return distances, repeats
 
     def listen(self, waveforms: NDArray[np.float32]) -> Activation:
         """The encoder's checked answer to ``'batch samples'`` of any batch size, asked in batches of one shape."""
+        if self._windows is None:
+            return Activation(self._listen_in_batches(waveforms))
+        if waveforms.shape[1] < self._windows.samples:
+            raise self._fault(
+                f"a clip of {waveforms.shape[1]} samples is shorter than input_samples={self._windows.samples}"
+            )
+        return Activation(self._windows.listen(waveforms, batch=BATCH))
+
+    def _listen_in_batches(self, waveforms: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
         pieces = []
         for start in range(0, len(waveforms), BATCH):
             clips = waveforms[start : start + BATCH]
@@ -234,10 +341,12 @@ class Listener:
         for piece in pieces[1:]:
             if piece.keys() != first.keys() or any(piece[s].shape[1:] != first[s].shape[1:] for s in first):
                 raise self._fault("two batches of one length came back with other sites, channels or frame counts")
-        return Activation({site: np.concatenate([piece[site] for piece in pieces]) for site in first})
+        return {site: np.concatenate([piece[site] for piece in pieces]) for site in first}
 
     def _frames(self, samples: int) -> Mapping[str, int]:
         """How many frames each site gives for so many samples, found with silence."""
+        if self._windows is not None:
+            return self._windows.count(samples)
         if samples not in self._counts:
             answer = self._ask(np.zeros((1, samples), np.float32))
             self._counts[samples] = {site: int(values.shape[2]) for site, values in answer.items()}
@@ -277,6 +386,21 @@ class Listener:
         if not isinstance(declared, Mapping):
             raise self._fault(f"{attribute}={declared!r} is not a mapping of sites to {unit}")
         return dict(declared)
+
+    def _declared_rates(self) -> dict[str, float]:
+        declared = self._declared("frame_rates", "Hz")
+        for site, rate in declared.items():
+            if not (isinstance(rate, (int, float, np.number)) and math.isfinite(rate) and rate > 0):
+                raise self._fault(f"frame_rates[{site!r}]={rate!r} is not a positive number of Hz")
+        return {site: float(rate) for site, rate in declared.items()}
+
+    def _declared_edges(self, site: str) -> tuple[float, float]:
+        """Seconds to ignore at the start and at the end of a clip."""
+        declared = self._declared("margin_seconds", "seconds")[site]
+        edges = declared if isinstance(declared, (tuple, list)) else (declared,) * 2
+        if len(edges) != 2 or not all(isinstance(e, (int, float, np.number)) and 0 <= e < math.inf for e in edges):
+            raise self._fault(f"margin_seconds[{site!r}]={declared!r} is not a number of seconds, or two of them")
+        return float(edges[0]), float(edges[1])
 
     def _checked(self, site: str, value: Any, batch: int) -> NDArray[Any]:
         if isinstance(value, torch.Tensor):

@@ -73,10 +73,17 @@ THRESHOLD = Threshold(0.5, 0.2)
 def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how far alias pairs share a code, and the rank of alias classes, at each site; see the module."""
     size = SIZES[effort]
-    measurements: dict[str, Measurement] = {}
+    measurements: dict[str, Measurement] = {
+        site: _not_applicable(
+            site,
+            "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there",
+        )
+        for site in ear.shifted
+    }
     groups: list[_Group] = []
-    for rate in dict.fromkeys(ear.frame_rates[site] for site in ear.sites):
-        sites = tuple(site for site in ear.sites if ear.frame_rates[site] == rate)
+    folding = [site for site in ear.sites if site not in ear.shifted]
+    for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
+        sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
         chain = ear.chain(sites[0])
         whole = abs(ear.sample_rate / rate - chain.hop) < 1e-6
         if chain.hop < 2 or not whole:

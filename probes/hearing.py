@@ -62,11 +62,15 @@ class Ear:
     missing_frames: Mapping[str, int]
     """By how many frames a clip falls short of its length times the frame rate."""
     strides: tuple[int, ...] | None
+    least_seconds: float = 0.0
+    """Length of the shortest clip that the encoder hears, where that matters."""
+    shifted: tuple[str, ...] = ()
+    """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
         hop = self.sample_rate / self.frame_rates[site]
-        strides = self.strides or ()
+        strides = (self.strides or ()) if site not in self.shifted else ()
         for upto in range(1, len(strides) + 1):
             if math.prod(strides[:upto]) == round(hop):
                 return Chain(self.sample_rate, strides[:upto])
@@ -77,7 +81,7 @@ class Ear:
 
         A whole number of frames of the slowest site, so that clips of one probe share their length.
         """
-        longest = 0.0
+        longest = self.least_seconds
         for site in sites or self.sites:
             left, right = self.free(site, ramp_seconds=ramp_seconds)
             longest = max(longest, (left + frames + right + self.missing_frames[site]) / self.frame_rates[site])
@@ -100,6 +104,8 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         margins={site: listener.margins[site] for site in offered},
         missing_frames={site: listener.missing_frames[site] for site in offered},
         strides=listener.strides,
+        least_seconds=listener.least_seconds,
+        shifted=tuple(site for site in offered if site in listener.shifted),
     )
 
 
