@@ -122,6 +122,42 @@ def fit_residual_codebooks(
     return Codebooks(entries=torch.stack(fitted), counts=torch.stack(counts))
 
 
+def fit_to_many(
+    vectors: Tensor, *, codebooks: int, entries: int = 1024, sample: int, iterations: int = ITERATIONS, seed: int = 0
+) -> Codebooks:
+    """Return codebooks fitted one after the other to a great many vectors, each to a random sample of its own.
+
+    A fresh sample for every codebook keeps what one has learned by heart from the next one's sight.
+
+    Args:
+        vectors: float 'vectors channels', many times `entries`.
+        codebooks: how many.
+        entries: per codebook.
+        sample: vectors that each codebook is fitted to.
+        iterations: rounds of Lloyd's algorithm for each codebook.
+        seed: of the samples and of the initial choice of entries.
+
+    Raises:
+        ValueError: if a sample is smaller than the entries.
+    """
+    if min(sample, len(vectors)) < entries:
+        raise ValueError(f"sample={sample} of {len(vectors)} vectors is fewer than entries={entries}")
+    generator = torch.Generator().manual_seed(seed)
+    residual = vectors.detach().cpu().float().clone()
+    fitted, counts = [], []
+    for _ in range(codebooks):
+        chosen = torch.randperm(len(residual), generator=generator)[:sample]
+        centres = _k_means(residual[chosen], entries=entries, iterations=iterations, generator=generator)
+        count = torch.zeros(entries)
+        for part in residual.split(1 << 14):
+            nearest = _nearest(part, centres)[1]
+            part -= centres[nearest]
+            count += torch.bincount(nearest, minlength=entries)
+        fitted.append(centres)
+        counts.append(count)
+    return Codebooks(entries=torch.stack(fitted), counts=torch.stack(counts))
+
+
 def _mixtures(vectors: Tensor, *, count: int, generator: torch.Generator) -> Tensor:
     """Return random mixtures of two vectors each, 'count channels', of the same power or less."""
     first, second = torch.randint(len(vectors), (2, count), generator=generator)

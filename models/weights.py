@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 import urllib.error
@@ -15,6 +16,7 @@ from torch import Tensor
 
 CHUNK = 1 << 20
 TIMEOUT_SECONDS = 30.0
+BUNDLED_FOLDER = Path(__file__).parent / "trained"
 
 
 class WeightsError(ValueError):
@@ -98,4 +100,20 @@ def fetch(url: str, *, file_name: str, sha256_prefix: str, folder: str | Path | 
     finally:
         if partial is not None:
             partial.unlink(missing_ok=True)
+    return path
+
+
+def bundled(name: str) -> Path:
+    """Return the path of weights that come with the package, checked against the provenance file beside them.
+
+    Raises:
+        WeightsError: if they are missing or not the ones that the provenance file names.
+    """
+    path = BUNDLED_FOLDER / f"{name}.safetensors"
+    record = path.with_suffix(".json")
+    if not path.is_file() or not record.is_file():
+        raise WeightsError(f"{path} or {record.name} beside it is missing; install testtone again")
+    expected = json.loads(record.read_text(encoding="utf-8"))["sha256"]
+    if (actual := sha256_of_file(path)) != expected:
+        raise WeightsError(f"{path} has sha256 {actual}, expected {expected}; install testtone again")
     return path
