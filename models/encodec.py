@@ -268,25 +268,48 @@ def published(*, path: str | Path | None = None, bandwidth_kbps: float = BANDWID
     Raises:
         WeightsError: if the weights cannot be had, are damaged, or do not fit. One line, which says what to do.
     """
-    prefix = Path(CHECKPOINT).stem.split("-")[1]
-    package = import_encodec()
-    name = "encodec-24khz"
+    model = _empty_model()
+    name = load_published(model, checkpoint=CHECKPOINT, name="encodec-24khz", title="EnCodec at 24 kHz", path=path)
+    return refuse_unfitted(EncodecEncoder(model, name=name, bandwidth_kbps=bandwidth_kbps))
+
+
+def refuse_unfitted(encoder: EncodecEncoder) -> EncodecEncoder:
+    """Return a trained encoder, or raise WeightsError if codebooks that it uses were never fitted."""
+    if not all(bool(layer._codebook.inited) for layer in encoder._layers()):
+        raise WeightsError(f"{encoder.name} holds codebooks that were never fitted; all its codes would be 0")
+    return encoder
+
+
+def load_published(model: Any, *, checkpoint: str, name: str, title: str, path: str | Path | None) -> str:
+    """Fill a model of the package with its published weights, and return what to call it.
+
+    Args:
+        model: an `encodec.EncodecModel`.
+        checkpoint: file name of the published weights; after its dash stands how their SHA-256 begins.
+        name: of the published encoder.
+        title: what messages call the model.
+        path: a file with the weights; None to have them downloaded once.
+
+    Raises:
+        WeightsError: if the weights cannot be had, are damaged, or do not fit. One line, which says what to do.
+    """
+    prefix = Path(checkpoint).stem.split("-")[1]
     if path is None:
-        source = fetch(package.model.ROOT_URL + CHECKPOINT, file_name=CHECKPOINT, sha256_prefix=prefix)
+        url = import_encodec().model.ROOT_URL + checkpoint
+        source = fetch(url, file_name=checkpoint, sha256_prefix=prefix)
     else:
         source = Path(path).expanduser()
-        if source.is_file() and source.name != CHECKPOINT and not (digest := sha256_of_file(source)).startswith(prefix):
-            name = f"encodec-24khz({source.name}, sha256 {digest[:12]})"
-    model = _empty_model()
-    state = load_state(source, sha256_prefix=prefix if name == "encodec-24khz" else None)
+    own = path is not None and source.is_file() and source.name != checkpoint
+    if own and not (digest := sha256_of_file(source)).startswith(prefix):
+        name = f"{name}({source.name}, sha256 {digest[:12]})"
+        state = load_state(source)
+    else:
+        state = load_state(source, sha256_prefix=prefix)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
-        raise WeightsError(f"{source} holds no weights of EnCodec at 24 kHz ({_first_complaint(error)})") from error
-    encoder = EncodecEncoder(model, name=name, bandwidth_kbps=bandwidth_kbps)
-    if not all(bool(layer._codebook.inited) for layer in encoder._layers()):
-        raise WeightsError(f"{source} holds codebooks that were never fitted; all its codes would be 0")
-    return encoder
+        raise WeightsError(f"{source} holds no weights of {title} ({_first_complaint(error)})") from error
+    return name
 
 
 def untrained(

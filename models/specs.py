@@ -50,11 +50,24 @@ class Bundled:
 
 
 BUNDLED: Mapping[str, Bundled] = {
+    "encodec-mini": Bundled("encodec_mini", "trained", argument="path"),
+    "encodec-mini-default": Bundled("encodec_mini", "untrained_default"),
+    "encodec-mini-gain": Bundled("encodec_mini", "untrained_gain"),
     "encodec-24khz": Bundled("encodec", "published", argument="path"),
     "encodec-24khz-default": Bundled("encodec", "untrained_default"),
     "encodec-24khz-gain": Bundled("encodec", "untrained_gain"),
+    "encodec-48khz": Bundled("encodec48", "published", argument="path"),
+    "encodec-48khz-default": Bundled("encodec48", "untrained_default"),
+    "encodec-48khz-gain": Bundled("encodec48", "untrained_gain"),
+    "crepe-tiny": Bundled("crepe", "tiny", argument="path"),
+    "crepe-full": Bundled("crepe", "full", argument="path"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
 }
+
+TWINS: Mapping[str, tuple[str, ...]] = {
+    name: (f"{name}-default", f"{name}-gain") for name in BUNDLED if f"{name}-default" in BUNDLED
+}
+"""Trained encoder -> the same architecture untrained, initialised as its package does it and with gain."""
 
 
 def available() -> list[str]:
