@@ -34,6 +34,8 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "device": "str or torch.device; waveforms are moved there before `listen`. Absent: the CPU.",
     "to": "callable: device -> the same encoder, computing there.",
     "reference": "bool, True for encoders whose answers are known in advance. Absent: False.",
+    "normalises": "str, what the encoder divides sound by before it hears it, in words. Claims that compare sounds of "
+    "different level are then not applicable. Absent: it hears sound at the level at which it is played.",
     "bandwidth_kbps": "float, the bit rate at which `codes` and `quantised` were made, where that is a choice.",
     "module": "torch.nn.Module, 'batch 1 samples' -> latent, for claims about layers and weights.",
     "input_samples": "int, for encoders that take clips of exactly one length. They are heard in windows of it; a site of "
