@@ -46,6 +46,8 @@ class Claim:
     """One paragraph for a musician."""
     method: str
     """What was played, what was measured, why these thresholds; for a reader who doubts."""
+    needs_level: str | None = None
+    """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
 
     def __post_init__(self) -> None:
         unknown = set(self.sites) - set(SITES)

@@ -93,7 +93,8 @@ class Bench:
             return record | {FAULT: heard.fault, "reason": heard.fault}
         measurement = (heard.measurements or {}).get(site)
         if measurement is None:
-            return record | {"verdict": "not-applicable", "reason": f"the encoder has no site {site!r}"}
+            reason = self._lacks(claim, spec) or f"the encoder has no site {site!r}"
+            return record | {"verdict": "not-applicable", "reason": reason}
         record |= _measured(measurement, claim)
         record["sounds"] = self._sounds(measurement, spec)
         record["stimuli"] = [{"sha256": sound.sha256, "label": label} for label, sound in measurement.sounds]
@@ -191,6 +192,9 @@ class Bench:
             for each in claims.values():
                 if (each.id, spec) in self._heard:
                     continue
+                if self._lacks(each, spec) is not None:
+                    self._heard[each.id, spec] = Heard({}, None, None, 0.0)
+                    continue
                 try:
                     ear = ear_of(listener, each.sites)
                 except EncoderFault as fault:
@@ -206,6 +210,14 @@ class Bench:
         if heard.error is not None:
             raise heard.error
         return heard
+
+    def _lacks(self, claim: Claim, spec: str) -> str | None:
+        """What the claim needs of an encoder, besides sites, and this one lacks; None if it lacks nothing."""
+        listener = self._listener(spec)
+        normalises = None if isinstance(listener, str) else getattr(listener.encoder, "normalises", None)
+        if claim.needs_level is None or not normalises:
+            return None
+        return f"the encoder keeps no level ({normalises}): {claim.needs_level}"
 
     def _control(self, claim: Claim, spec: str, expected: str, site: str) -> dict[str, Any]:
         """What the probe found on a reference encoder, at the same site or, as most have but one, at its latent."""
