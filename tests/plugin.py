@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .trial import Bench
 
-DEFAULT_ENCODERS = ("encodec-24khz-default", "encodec-24khz-gain")
-"""On trial when nobody else is named."""
+DEFAULT_ENCODERS = ("encodec-mini", "samplecnn")
+"""On trial when nobody else is named: one trained to reproduce sound, one to name what it hears."""
+
+TWINS = "twins"
+"""In place of a spec: the untrained twins of the encoders on trial."""
 
 PROPERTY = "testtone"
 """Name of the user property that carries a record, as one JSON string, from a test to the report."""
@@ -37,8 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="SPEC",
-        help="encoder on trial, repeatable: a bundled name, file.py:callable, package.module:callable, or an "
-        f"entry point in testtone.encoders (default: {', '.join(DEFAULT_ENCODERS)})",
+        help="encoder on trial, repeatable: a bundled name, file.py:callable, package.module:callable, or an entry "
+        f"point in testtone.encoders (default: {', '.join(DEFAULT_ENCODERS)}); {TWINS} adds the untrained twins of "
+        "the encoders on trial",
     )
     group.addoption(
         "--claims-report",
@@ -89,8 +93,9 @@ def pytest_configure(config: pytest.Config) -> None:
         if not page.parent.is_dir():
             raise pytest.UsageError(f"--claims-report={page}: there is no folder {page.parent}; make it first")
     # Named encoders are made now: a bad name then costs a line, not a run.
-    for spec in config.option.encoder:
-        _check_spec(config, spec)
+    if config.option.encoder:
+        for spec in _on_trial(config):
+            _check_spec(config, spec)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -98,8 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "trial" not in metafunc.fixturenames:
         return
     claim = _claim(metafunc.definition)
-    encoders = list(dict.fromkeys(metafunc.config.option.encoder)) or DEFAULT_ENCODERS
-    cases = [(spec, site) for spec in encoders for site in claim.sites]
+    cases = [(spec, site) for spec in _on_trial(metafunc.config) for site in claim.sites]
     metafunc.parametrize("trial", cases, indirect=True, ids=[f"{spec}-{site}" for spec, site in cases])
 
 
@@ -132,10 +136,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Name the encoders on trial."""
     if not (config.option.encoder or _asks_for_claims(config)):
         return None
-    encoders = config.option.encoder or DEFAULT_ENCODERS
     return (
         f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
-        f"on trial: {', '.join(encoders)}"
+        f"on trial: {', '.join(_on_trial(config))}"
     )
 
 
@@ -230,6 +233,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _on_trial(config: pytest.Config) -> list[str]:
+    """Return the specs of the encoders on trial, without doubles, twins behind the encoders they are twins of.
+
+    Raises:
+        pytest.UsageError: if twins are asked for and nobody named has any.
+    """
+    asked = dict.fromkeys(config.option.encoder)
+    named = [spec for spec in asked if spec != TWINS] or list(DEFAULT_ENCODERS)
+    if TWINS not in asked:
+        return named
+    from testtone.models.specs import TWINS as TWINS_OF
+
+    found = [twin for spec in named for twin in TWINS_OF.get(spec, ())]
+    if not found:
+        raise pytest.UsageError(
+            f"--encoder: {', '.join(named)} has no {TWINS}; encoders that have: {', '.join(TWINS_OF)}"
+        )
+    return list(dict.fromkeys([*named, *found]))
 
 
 def _claim(node: Any) -> Any:
