@@ -17,8 +17,8 @@ rendered music; then the genres are the tags.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,10 +26,10 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
+from testtone.models import samplecnn
 from testtone.models.samplecnn import SAMPLE_RATE, SAMPLES, SampleCNN
 from testtone.stimuli import music, renders
 
@@ -61,7 +61,10 @@ ONE_CHORD = 0.6
 """Share of pieces that stay on one chord."""
 
 PROGRAMS_PER_FAMILY = 12
-COLOUR_DB = 4.0
+LEVELS_DB = (-32.0, -16.0)
+"""RMS re full scale. Narrower than other music: a batch norm has one scale for all clips, loud and soft."""
+
+COLOUR_DB = 3.0
 """Standard deviation of a clip's equalisation at each octave."""
 
 OCTAVES_HZ = 43.0 * 2.0 ** np.arange(9)
@@ -106,18 +109,7 @@ class TaggedMusic:
     def pieces(self, index: int) -> list[music.Piece]:
         """Return the pieces of a chunk."""
         rng = np.random.default_rng((self.seed, index))
-        qualities = tuple(music.QUALITIES)
-        return [
-            music.piece(
-                rng,
-                seconds=SECONDS,
-                programs=self.programs,
-                tonics=self.tonics,
-                quality=qualities[int(rng.integers(len(qualities)))] if rng.random() < ONE_CHORD else None,
-                max_polyphony=int(rng.integers(1, 7)),
-            )
-            for _ in range(CHUNK_CLIPS)
-        ]
+        return [self._piece(rng) for _ in range(CHUNK_CLIPS)]
 
     def chunk(self, index: int) -> tuple[Floats, Floats]:
         """Return clips 'clips samples' and tags 'clips tags'; pieces that came out silent are left out."""
@@ -125,6 +117,18 @@ class TaggedMusic:
         clips = np.stack(music.play(pieces, sample_rate=SAMPLE_RATE, soundfont_sha256=self.soundfont_sha256))
         sounds = np.abs(clips).max(axis=1) > 0
         return clips[sounds], np.stack([tags_of(piece) for piece in pieces])[sounds]
+
+    def _piece(self, rng: np.random.Generator) -> music.Piece:
+        qualities = tuple(music.QUALITIES)
+        piece = music.piece(
+            rng,
+            seconds=SECONDS,
+            programs=self.programs,
+            tonics=self.tonics,
+            quality=qualities[int(rng.integers(len(qualities)))] if rng.random() < ONE_CHORD else None,
+            max_polyphony=int(rng.integers(1, 7)),
+        )
+        return dataclasses.replace(piece, rms=float(10.0 ** (rng.uniform(*LEVELS_DB) / 20.0)))
 
 
 class TaggedRecordings:
@@ -190,6 +194,7 @@ class TaggerTask:
             torch.default_generator.manual_seed(seed)
             self.model = SampleCNN(tags=len(self.source.tags)).to(self.device)
         self._seed = seed
+        self._begin_with_the_odds()
         self._held_out: tuple[Floats, Floats] | None = None
 
     def modules(self) -> Mapping[str, nn.Module]:
@@ -213,8 +218,20 @@ class TaggerTask:
 
     def export(self, path: Path, *, metadata: dict[str, Any]) -> None:
         """Write the weights, the statistics of the batch norms and the names of the tags."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in self.model.state_dict().items()}
-        save_file(tensors, path, metadata={"testtone": json.dumps(metadata), "tags": json.dumps(self.source.tags)})
+        samplecnn.save(self.model, path, tags=self.source.tags, metadata=metadata)
+
+    @staticmethod
+    def held_out_figures(weights: Path | None, *, soundfonts: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        """Return what weights in a file, or the bundled ones, reach on held-out clips; see `held_out_figures`."""
+        encoder = samplecnn.trained(path=weights)
+        return held_out_figures(encoder.model, soundfonts=soundfonts) if encoder.tags == TAGS else {}
+
+    def _begin_with_the_odds(self) -> None:
+        """Let the network begin with how common each tag is, which would take a hundred steps to learn."""
+        tags = torch.from_numpy(self._chunk(0)[1])
+        share = (tags.sum(dim=0) + 0.5) / (len(tags) + 1.0)
+        self.model.output.weight.data.zero_()
+        self.model.output.bias.data.copy_(share.logit())
 
     def _batch(self, step: int) -> tuple[Floats, Floats]:
         """Return the clips of a step, coloured, and their tags."""

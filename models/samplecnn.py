@@ -1,0 +1,298 @@
+"""SampleCNN, a network on raw samples with very small filters: trained as a tagger of music, and untrained in two ways.
+
+Lee, Park, Kim & Nam, SampleCNN: End-to-End Deep Convolutional Neural Networks Using Very Small Filters for Music
+Classification, Applied Sciences 8 (2018), section 3 and table 1. A clip of 59 049 = 3^10 samples at 22 050 Hz meets
+a convolution of three taps and stride three, nine modules (convolution of three taps, batch norm, ReLU, max-pool by
+three), a convolution of one tap, and linear layers. Only the first convolution strides; the pools do the rest.
+
+What differs from the paper: widths. Where it has 128 (three times), 256 (six times), 512 and 512 channels, this has
+`WIDTHS` and `HIDDEN`: a quarter at the two highest rates, which cost most, half elsewhere, so that two cores can train
+it. One linear layer with a ReLU stands between the convolution of one tap and the tags, so that the vector that the linear
+layers receive and the last hidden layer are two sites.
+
+Longer clips are heard densely. The first convolution and five modules run over the whole clip, which leaves a frame
+every 729 samples (30.25 Hz). The last four modules look at windows of 81 such frames, one around each frame; a window
+is padded as a clip would be. Frame 40 of a clip of exactly 59 049 samples is the network of the paper; frames nearer to
+an edge see zeros in place of the frames beyond it, as `margin_seconds` says.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .weights import WeightsError, bundled, sha256_of_file, sha256_of_state
+
+NAME = "samplecnn"
+SAMPLE_RATE = 22_050
+SAMPLES = 3**10
+"""Samples of the clip that the network was made for, 2.678 s."""
+
+WIDTHS = (32, 32, 64, 128, 128, 128, 128, 128, 128, 256)
+"""Channels of the first convolution and of the nine modules."""
+
+HIDDEN = 256
+"""Channels of the convolution of one tap, and of the hidden linear layer."""
+
+DENSE_MODULES = 5
+"""Modules that run over the whole clip; the others run on windows of their frames."""
+
+HOP = 3 ** (1 + DENSE_MODULES)
+WINDOW = SAMPLES // HOP
+WINDOWS_AT_ONCE = 64
+"""Windows per pass: 2.5 MB of values, which a processor's cache holds."""
+
+GAIN = 1.25
+"""Standard deviation of a weight of the gain initialisation, times the square root of its fan-in."""
+
+
+class SampleCNN(nn.Module):
+    """The network of the paper at `WIDTHS`: a clip in, a logit for each tag out.
+
+    Args:
+        tags: number of tags.
+    """
+
+    def __init__(self, *, tags: int) -> None:
+        super().__init__()
+        first = nn.Sequential(nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0]), nn.ReLU())
+        modules = [
+            # The pool comes before the ReLU, which is the same to the bit and rectifies a third as much.
+            nn.Sequential(nn.Conv1d(below, width, 3, padding=1), nn.BatchNorm1d(width), nn.MaxPool1d(3), nn.ReLU())
+            for below, width in pairwise(WIDTHS)
+        ]
+        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN), nn.ReLU())
+        self.stack = nn.Sequential(first, *modules, mixing)
+        self.hidden = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
+        self.output = nn.Linear(HIDDEN, tags)
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Return logits 'batch tags' of 'batch samples', `SAMPLES` of them.
+
+        Raises:
+            ValueError: for clips of another length.
+        """
+        if waveforms.ndim != 2 or waveforms.shape[1] != SAMPLES:
+            raise ValueError(f"waveforms of shape {tuple(waveforms.shape)} must be 'batch samples', {SAMPLES} samples")
+        logits: Tensor = self.output(self.hidden(self.stack(waveforms[:, None]).flatten(1)))
+        return logits
+
+
+class SampleCNNEncoder:
+    """SampleCNN behind the contract: four sites, each frame in eval mode and without gradients.
+
+    ``first_conv`` is the first convolution before its batch norm (7350 Hz). The other sites have a frame every 729
+    samples: ``stack_end`` the ninth pool, ``latent`` the convolution of one tap after its ReLU, which the linear layers
+    receive, ``quantised`` the hidden linear layer after its ReLU, which the tags read.
+
+    Args:
+        model: a `SampleCNN`; it is put in eval mode and its weights are frozen.
+        name: what reports call it.
+        tags: the names of its outputs, if they are known.
+    """
+
+    reference = False
+    sample_rate = SAMPLE_RATE
+    strides = (3,) * (1 + DENSE_MODULES)
+
+    def __init__(self, model: SampleCNN, *, name: str, tags: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.tags = tags
+        self.device = torch.device("cpu")
+        self.model = model.eval().requires_grad_(False)
+        self.module: nn.Sequential = self.model.stack
+        self._dense = self.module[: 1 + DENSE_MODULES]
+        self._windowed = self.module[1 + DENSE_MODULES : -1]
+
+    @property
+    def frame_rates(self) -> dict[str, float]:
+        """Frames per second at each site, Hz."""
+        deeper = dict.fromkeys(("stack_end", "latent", "quantised"), SAMPLE_RATE / HOP)
+        return {"first_conv": SAMPLE_RATE / 3, **deeper}
+
+    @property
+    def margin_seconds(self) -> dict[str, float]:
+        """Seconds to ignore at either edge of a clip: half a window, and what its outermost frames reach beyond it."""
+        # Each module reaches one of its own samples further, and module l has one every 3^l samples of the waveform.
+        reach = sum(3**level for level in range(1, 1 + DENSE_MODULES))
+        deeper = dict.fromkeys(("stack_end", "latent", "quantised"), (WINDOW // 2 * HOP + reach) / SAMPLE_RATE)
+        return {"first_conv": 0.0, **deeper}
+
+    @cached_property
+    def first_conv_filters(self) -> NDArray[np.float32]:
+        """The first convolution as a correlation, 'channels taps'."""
+        filters: NDArray[np.float32] = self._first_conv.weight[:, 0].cpu().numpy().copy()
+        return filters
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights between the waveform and the hidden layer."""
+        heard = (*self.module.parameters(), *self.model.hidden.parameters())
+        return sum(values.numel() for values in heard)
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """SHA-256 over the weights and the statistics of the batch norms."""
+        return sha256_of_state(self.model.state_dict())
+
+    def to(self, device: str | torch.device) -> SampleCNNEncoder:
+        """Return this encoder, computing on `device` from now on."""
+        self.device = torch.device(device)
+        self.model.to(self.device)
+        return self
+
+    def listen(self, waveforms: Tensor) -> Mapping[str, Tensor]:
+        """Return first_conv, stack_end, latent and quantised, 'batch channels frames', on the CPU.
+
+        Args:
+            waveforms: 'batch samples', mono, at 22 050 Hz, of any length. A last partial hop is filled with zeros.
+
+        Raises:
+            ValueError: if the waveforms are not a non-empty 'batch samples'.
+        """
+        with torch.no_grad():
+            # Clip by clip: a clip's activations fit a processor's cache, and no other clip can touch its last bits.
+            clips = [self._forward(clip[None]) for clip in _as_input(waveforms, self.device)]
+            return {site: torch.cat([clip[site] for clip in clips]).cpu() for site in clips[0]}
+
+    def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
+        """Return the sites of `listen` as functions of `waveforms` that can be differentiated."""
+        with torch.enable_grad():
+            return self._forward(_as_input(waveforms, self.device))
+
+    @property
+    def _first_conv(self) -> nn.Conv1d:
+        convolution: nn.Conv1d = self.module[0][0]
+        return convolution
+
+    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
+        """Return the sites of 'batch samples'."""
+        batch, length = samples.shape
+        whole = nn.functional.pad(samples, (0, -length % HOP))[:, None]
+        first = self._first_conv(whole)
+        frames = self._dense[1:](self.module[0][1:](first))
+        windows = nn.functional.pad(frames, (WINDOW // 2, WINDOW // 2)).unfold(2, WINDOW, 1)
+        windows = windows.transpose(1, 2).flatten(0, 1)  # (batch frames) channels WINDOW
+        ends = torch.cat([self._windowed(part.contiguous()) for part in windows.split(WINDOWS_AT_ONCE)])
+        latents = self.module[-1](ends)
+        hidden = self.model.hidden(latents.flatten(1))
+
+        def timed(vectors: Tensor) -> Tensor:
+            return vectors.reshape(batch, -1, vectors.shape[1]).transpose(1, 2)
+
+        return {
+            "first_conv": first[..., : math.ceil(length / 3)].clone(),
+            "stack_end": timed(ends),
+            "latent": timed(latents),
+            "quantised": timed(hidden),
+        }
+
+
+def trained(*, path: str | Path | None = None) -> SampleCNNEncoder:
+    """Return SampleCNN trained to tag rendered music, with the weights that come with the package or those in a file.
+
+    Args:
+        path: weights that `save` wrote. The encoder's name tells their hash.
+
+    Raises:
+        WeightsError: if the weights are missing, damaged, or do not fit. One line, which says what to do.
+    """
+    source = bundled(NAME) if path is None else Path(path).expanduser()
+    if not source.is_file():
+        raise WeightsError(f"{source} is not a file")
+    model, tags = load(source)
+    name = NAME if path is None else f"{NAME}({source.name}, sha256 {sha256_of_file(source)[:12]})"
+    return SampleCNNEncoder(model, name=name, tags=tags)
+
+
+def save(model: SampleCNN, path: Path, *, tags: Sequence[str], metadata: Mapping[str, Any]) -> None:
+    """Write the weights, the statistics of the batch norms, the names of the tags and `metadata` (plain JSON)."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    save_file(tensors, path, metadata={"testtone": json.dumps({**metadata, "tags": list(tags)})})
+
+
+def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
+    """Return the model in a file, and the names of its tags.
+
+    Raises:
+        WeightsError: if the file is no such file, or of another architecture.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tags = tuple(json.loads(file.metadata()["testtone"])["tags"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
+        with _own_random_numbers(0):
+            model = SampleCNN(tags=len(tags))
+        model.load_state_dict(tensors, strict=True)
+    except Exception as error:
+        raise WeightsError(f"{path} holds no weights of {NAME} ({type(error).__name__})") from error
+    return model, tags
+
+
+def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN) -> SampleCNNEncoder:
+    """Return SampleCNN as it is before training. Its batch norms have seen nothing and do nothing.
+
+    Args:
+        init: ``default``, torch's own; or ``gain``, every weight drawn from N(0, gain^2 / fan-in) and every bias zero.
+        seed: of the weights. Global generators are left as they were.
+        gain: of the initialisation with gain.
+    """
+    if init not in ("default", "gain"):
+        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
+    if not gain > 0:
+        raise ValueError(f"gain={gain} must be positive")
+    with _own_random_numbers(seed):
+        model = SampleCNN(tags=1)
+    settings = [f"seed={seed}"] if seed else []
+    if init == "gain":
+        _draw_with_gain(model, gain=gain, generator=torch.Generator().manual_seed(seed))
+        settings += [f"gain={gain:g}"] if gain != GAIN else []
+    return SampleCNNEncoder(model, name=f"samplecnn-{init}" + (f"({', '.join(settings)})" if settings else ""))
+
+
+def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
+    """Return `untrained` with torch's own initialisation."""
+    return untrained(init="default", seed=seed, **options)
+
+
+def untrained_gain(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
+    """Return `untrained` with the initialisation with gain."""
+    return untrained(init="gain", seed=seed, **options)
+
+
+@contextmanager
+def _own_random_numbers(seed: int) -> Iterator[None]:
+    """Draw from `seed` inside, and leave the global generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def _draw_with_gain(module: nn.Module, *, gain: float, generator: torch.Generator) -> None:
+    """Draw every weight from N(0, gain^2 / fan-in) and set every bias to zero, in order of the modules."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            fan_in = math.prod(layer.weight.shape[1:])
+            layer.weight.data.copy_(torch.randn(layer.weight.shape, generator=generator) * gain / fan_in**0.5)
+            if layer.bias is not None:
+                layer.bias.data.zero_()
+
+
+def _as_input(waveforms: Any, device: torch.device) -> Tensor:
+    samples = torch.as_tensor(waveforms).to(device=device, dtype=torch.float32)
+    if samples.ndim != 2 or 0 in samples.shape:
+        raise ValueError(f"waveforms of shape {tuple(samples.shape)} must be 'batch samples', neither of them zero")
+    return samples
