@@ -7,6 +7,8 @@
 `encodec`       EnCodec at 24 kHz: published, and untrained in two ways
 `references`    encoders whose answers are known in advance
 `listening`     waveforms in, checked activations out
+`windows`       longer sounds for encoders that take clips of one length
+`conformance`   whether an encoder keeps the contract, in words; also `python -m testtone.models SPEC`
 `quantisers`    codebooks for encoders that were never trained
 `weights`       hashes of weights, and how weights get here
 ==============  =================================================================================
@@ -16,6 +18,8 @@ Conventions: waveforms are float32 'batch samples', mono, in [-1, 1], at the enc
 package are imported only when an encoder of theirs is asked for.
 """
 
+from .conformance import Report as Report
+from .conformance import check as check
 from .protocol import CODES as CODES
 from .protocol import OPTIONAL_ATTRIBUTES as OPTIONAL_ATTRIBUTES
 from .protocol import SITES as SITES

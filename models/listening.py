@@ -77,6 +77,8 @@ class Listener:
         self._channels: dict[str, int] = {}
         self._counts: dict[int, Mapping[str, int]] = {}
         self._offered: tuple[str, ...] | None = None
+        self.unknown: tuple[str, ...] = ()
+        """What the last answer held beside sites; nobody reads it."""
 
     @cached_property
     def sample_rate(self) -> int:
@@ -100,6 +102,21 @@ class Listener:
     def shifted(self) -> tuple[str, ...]:
         """The sites of one frame a window, for encoders of one clip length: their frame rate is that of the windows."""
         return tuple(s for s in self.sites if self._windows is not None and self._windows.views[s].slides)
+
+    @cached_property
+    def window_samples(self) -> int | None:
+        """The one length of clips that the encoder takes; None if it takes any."""
+        samples = getattr(self.encoder, "input_samples", None)
+        return None if samples is None else self._whole("input_samples", samples, most=samples)
+
+    @cached_property
+    def shift_samples(self) -> int | None:
+        """Samples from window to window, for an encoder of one clip length."""
+        window = self.window_samples
+        if window is None:
+            return None
+        shift = getattr(self.encoder, "shift_samples", None)
+        return max(1, round(window / SHIFTS)) if shift is None else self._whole("shift_samples", shift, most=window)
 
     @cached_property
     def least_seconds(self) -> float:
@@ -140,19 +157,14 @@ class Listener:
     @cached_property
     def _windows(self) -> Windows | None:
         """How an encoder of one clip length is heard; None for an encoder of any length."""
-        samples = getattr(self.encoder, "input_samples", None)
-        if samples is None:
+        if self.window_samples is None or self.shift_samples is None:
             return None
-        self._whole("input_samples", samples, samples)
-        shift = getattr(self.encoder, "shift_samples", None)
-        shift = max(1, round(samples / SHIFTS)) if shift is None else shift
-        self._whole("shift_samples", shift, samples)
         hops = {site: self.sample_rate / rate for site, rate in self._declared_rates().items()}
         edges = {site: self._declared_edges(site) for site in self._declared("margin_seconds", "seconds")}
         return Windows(
             self._listen_in_batches,
-            samples=int(samples),
-            shift=int(shift),
+            samples=self.window_samples,
+            shift=self.shift_samples,
             hops=hops,
             strides=self.strides or (),
             margins={
@@ -163,11 +175,12 @@ class Listener:
             settled=SETTLED,
         )
 
-    def _whole(self, attribute: str, value: Any, most: Any) -> None:
+    def _whole(self, attribute: str, value: Any, *, most: Any) -> int:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or not 0 < value <= most:
             limit = f", {most} at most" if whole and value > 0 else ""
             raise self._fault(f"{attribute}={value!r} is not a positive whole number of samples{limit}")
+        return int(value)
 
     @cached_property
     def frame_rates(self) -> Mapping[str, float]:
@@ -175,17 +188,17 @@ class Listener:
         declared = self._declared_rates()
         if self._windows is not None:
             return {site: self.sample_rate / self._windows.views[site].hop for site in self.sites}
-        short, long = self._frames(self._unit), self._frames(self._unit + 4 * self.sample_rate)
         rates = {}
         for site in self.sites:
-            counted = (long[site] - short[site]) / 4
+            short, long = self.counts(site)
+            counted = (long - short) / 4
             if counted <= 0:
                 raise self._fault(
-                    f"site {site!r} gives {short[site]} frames for {self._unit // self.sample_rate} s and {long[site]} "
+                    f"site {site!r} gives {short} frames for {self._unit // self.sample_rate} s and {long} "
                     f"for {self._unit // self.sample_rate + 4} s: no frame rate can be counted"
-                    + ("; if it takes clips of one length, set input_samples" if short[site] == 1 else "")
+                    + ("; if it takes clips of one length, set input_samples" if short == 1 else "")
                 )
-            rates[site] = float(declared[site]) if site in declared else self._counted_rate(site, counted)
+            rates[site] = float(declared[site]) if site in declared else self.counted_rate(site)
             if abs(rates[site] - counted) > 0.5:
                 said = (
                     f"frame_rates[{site!r}]={rates[site]:g} Hz" if site in declared else f"site {site!r} keeps no rate"
@@ -207,11 +220,13 @@ class Listener:
             missing[site] = max(0, math.ceil(max(short) - 1e-6))
         return missing
 
-    def _counted_rate(self, site: str, about: float) -> float:
+    def counted_rate(self, site: str) -> float:
         """Frames a second, exact: from the lengths at which one frame, and some hundred frames later another, is added.
 
         Where alias orders are high a rate that is off by a thousandth is off by a class, so a count will not do.
         """
+        short, long = self.counts(site)
+        about = (long - short) / 4
         hop = self.sample_rate / about
         start = self._unit
         frames, more = self._frames(start)[site] + 1, max(1, round(about))
@@ -219,6 +234,10 @@ class Listener:
         guess = first + more * hop
         second = self._least_length(site, frames + more, math.floor(guess - 3 * hop), math.ceil(guess + 3 * hop))
         return self.sample_rate * more / (second - first)
+
+    def counts(self, site: str) -> tuple[int, int]:
+        """Frames for a clip of a second (or more, where that is too short), and for one that is four seconds longer."""
+        return self._frames(self._unit)[site], self._frames(self._unit + 4 * self.sample_rate)[site]
 
     def _least_length(self, site: str, frames: int, low: int, high: int) -> int:
         """The least number of samples that gives so many frames; ``low`` gives fewer, ``high`` enough."""
@@ -335,7 +354,7 @@ class Listener:
             clips = waveforms[start : start + BATCH]
             padded = np.zeros((BATCH, waveforms.shape[1]), np.float32)
             padded[: len(clips)] = clips
-            answer = self._ask(padded)
+            answer = self.ask(padded)
             pieces.append({site: values[: len(clips)] for site, values in answer.items()})
         first = pieces[0]
         for piece in pieces[1:]:
@@ -348,11 +367,12 @@ class Listener:
         if self._windows is not None:
             return self._windows.count(samples)
         if samples not in self._counts:
-            answer = self._ask(np.zeros((1, samples), np.float32))
+            answer = self.ask(np.zeros((1, samples), np.float32))
             self._counts[samples] = {site: int(values.shape[2]) for site, values in answer.items()}
         return self._counts[samples]
 
-    def _ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def ask(self, batch: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """The encoder's checked answer to one batch as it is."""
         try:
             # A stranger's encoder may warn; whether warnings are errors is the business of the session, not of its
             # verdict.
@@ -363,9 +383,10 @@ class Listener:
         except EncoderFault:
             raise
         except Exception as error:
-            raise self._fault(f"listen() raised {type(error).__name__}: {_one_line(error)}") from error
+            raise self._fault(f"listen() raised {type(error).__name__}: {one_line(error)}") from error
         if not isinstance(answer, Mapping):
             raise self._fault(f"listen() returned {type(answer).__name__}, not a mapping of sites to arrays")
+        self.unknown = tuple(str(site) for site in answer if site not in (*SITES, CODES))
         known = {site: answer[site] for site in (*SITES, CODES) if site in answer}
         if not set(known) & set(SITES):
             raise self._fault(
@@ -437,6 +458,7 @@ class Listener:
         return EncoderFault(f"{self.spec}: {what}")
 
 
-def _one_line(error: BaseException, limit: int = 200) -> str:
+def one_line(error: BaseException, limit: int = 200) -> str:
+    """What an error says, on one line, cut where it goes on."""
     text = " ".join(str(error).split())
     return text if len(text) <= limit else text[: limit - 3] + "..."

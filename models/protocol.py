@@ -38,8 +38,8 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "different level are then not applicable. Absent: it hears sound at the level at which it is played.",
     "bandwidth_kbps": "float, the bit rate at which `codes` and `quantised` were made, where that is a choice.",
     "module": "torch.nn.Module, 'batch 1 samples' -> latent, for claims about layers and weights.",
-    "input_samples": "int, for encoders that take clips of exactly one length. They are heard in windows of it; a site of "
-    "one frame a clip gives one frame a window. Absent: any length.",
+    "input_samples": "int, for encoders that take clips of exactly one length. Longer sounds are heard in windows; "
+    "a site of one frame a clip gives one frame a window. Absent: any length.",
     "shift_samples": "int, with input_samples: samples from window to window. Absent: 1/64 of the window.",
     "dequantise": "callable: codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames'.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",

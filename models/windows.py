@@ -3,9 +3,9 @@
 An encoder with `input_samples` answers to clips of exactly that many samples. A longer sound is cut into such windows,
 and what they say is put together as if one encoder of any length had heard it. A site is heard in one of two ways:
 
-``slides``    It gives one frame a window, or every frame hears the whole window. The window moves on by `shift_samples`,
-              and of each window one frame is kept, the middle one. Frame m hears the samples from m * shift to
-              m * shift + window.
+``slides``    It gives one frame a window, or every frame hears the whole window. The window moves on by
+              `shift_samples`, and of each window one frame is kept, the middle one. Frame m hears the samples from
+              m * shift to m * shift + window.
 ``stitched``  It gives many frames, and those away from the edges do not know where the window stands: the same sound a
               hop later gives the same frames, one earlier. The window moves on by as many hops as it has such frames,
               and they are laid end to end.
@@ -190,9 +190,10 @@ class Windows:
         return list(dict.fromkeys([*likely, *sorted(near, key=lambda hop: abs(hop - about))]))[:CANDIDATES]
 
     def _shifted(self, site: str, frames: int, hop: int) -> tuple[float, int, int]:
-        """How far the same sound some hops later is from the same frames as much earlier; frames that are, at the edges.
+        """How far frames move when the sound comes some hops earlier: in the middle; and how many do at either edge.
 
-        The distance is that in the middle, in shares of a frame's size.
+        The distance is in shares of a frame's size. A window that stands some hops later hears its sound as much
+        earlier, so its frame m should be frame m + hops of the other.
         """
         ahead = max(1, frames // 3)
         sound = 0.1 * np.random.default_rng(1).standard_normal(self.samples + ahead * hop)
