@@ -5,6 +5,7 @@
 `specs`         from what a person types after `--encoder` to an encoder
 `tap`           an encoder from any torch module, by the names of its modules
 `encodec`       EnCodec at 24 kHz: published, and untrained in two ways
+`samplecnn`     SampleCNN: trained as a tagger of rendered music, and untrained in two ways
 `references`    encoders whose answers are known in advance
 `listening`     waveforms in, checked activations out
 `windows`       longer sounds for encoders that take clips of one length

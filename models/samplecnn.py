@@ -6,9 +6,9 @@ a convolution of three taps and stride three, nine modules (convolution of three
 three), a convolution of one tap, and linear layers. Only the first convolution strides; the pools do the rest.
 
 What differs from the paper: widths. Where it has 128 (three times), 256 (six times), 512 and 512 channels, this has
-`WIDTHS` and `HIDDEN`: a quarter at the two highest rates, which cost most, half elsewhere, so that two cores can train
-it. One linear layer with a ReLU stands between the convolution of one tap and the tags, so that the vector that the linear
-layers receive and the last hidden layer are two sites.
+`WIDTHS` and `HIDDEN`: a quarter in the first two layers, which cost most, half in the others, so that two cores can
+train it. One linear layer with a ReLU stands between the convolution of one tap and the tags, so that the vector that
+the linear layers receive and the last hidden layer are two sites.
 
 Longer clips are heard densely. The first convolution and five modules run over the whole clip, which leaves a frame
 every 729 samples (30.25 Hz). The last four modules look at windows of 81 such frames, one around each frame; a window
