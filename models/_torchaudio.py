@@ -26,7 +26,7 @@ def import_encodec() -> ModuleType:
     """
     if isinstance(loaded := sys.modules.get("encodec"), ModuleType):
         return loaded
-    with _torchaudio_or_placeholder(), warnings.catch_warnings():
+    with torchaudio_or_placeholder(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         before = set(sys.modules)
         try:
@@ -37,7 +37,7 @@ def import_encodec() -> ModuleType:
 
 
 @contextmanager
-def _torchaudio_or_placeholder() -> Iterator[None]:
+def torchaudio_or_placeholder() -> Iterator[None]:
     """Have something answer to `import torchaudio` inside; leave `sys.modules` as a plain import would have."""
     before = set(sys.modules)
     # None in sys.modules is how an import is forbidden; it is put back as it was.

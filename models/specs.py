@@ -4,6 +4,8 @@
 ``encodec-24khz-gain``                    a bundled name; `available` lists them
 ``encodec-24khz-gain:seed=3``             a bundled name with options, comma-separated
 ``encodec-24khz:weights.th``              the published encoder with its weights in a file
+``hf:ORG/NAME@REV``                       a codec of the Hugging Face hub (the revision may be left out)
+``hf:./folder``                           the same in a folder; options may follow, as in ``hf:./folder,codebooks=4``
 ``mine.py:build``                         a file, and in it an encoder, or a function or class that gives one
 ``package.module:build``                  the same in an importable module
 ``some-name``                             an entry point that an installed package offers in `testtone.encoders`
@@ -72,6 +74,9 @@ TWINS: Mapping[str, tuple[str, ...]] = {
 }
 """Trained encoder -> the same architecture untrained, initialised as its package does it and with gain."""
 
+PREFIXED: Mapping[str, Bundled] = {"hf": Bundled("huggingface", "pretrained", argument="repository_or_folder")}
+"""As `BUNDLED`, but no encoder without what follows the colon."""
+
 
 def available() -> list[str]:
     """Return the names that `resolve` knows: the bundled ones, then those of installed packages."""
@@ -92,6 +97,8 @@ def resolve(spec: str) -> Encoder:
     name, colon, rest = spec.partition(":")
     if name in BUNDLED:
         return _checked(_bundled(spec, BUNDLED[name], rest if colon else None), spec)
+    if name in PREFIXED:
+        return _checked(_bundled(spec, PREFIXED[name], rest), spec)
     if spec in (installed := _installed()):
         return _checked(_made(spec, _imported(spec, installed[spec].load)), spec)
     target, colon, attribute = spec.rpartition(":")
@@ -129,14 +136,18 @@ def _bundled(spec: str, entry: Bundled, rest: str | None) -> Any:
 
 
 def _options(spec: str, entry: Bundled, rest: str, build: Any) -> dict[str, Any]:
-    """Return keyword options from ``a=1,b=2``, or from a bare word where the encoder takes one."""
-    if entry.argument is not None and not rest.startswith(tuple(f"{name}=" for name in _parameters(build))):
-        if not rest:
-            raise EncoderSpecError(f"encoder spec {spec!r} needs a {entry.argument} after the colon")
-        return {entry.argument: rest}
+    """Return keyword options from ``a=1,b=2``, after a bare word where the encoder takes one."""
     options: dict[str, Any] = {}
     known = _parameters(build)
-    for item in rest.split(","):
+    items = rest.split(",")
+    if entry.argument is not None and not rest.startswith(starts := tuple(f"{name}=" for name in known)):
+        # A path may hold commas; options begin where the first of them does.
+        words = next((index for index, item in enumerate(items) if item.strip().startswith(starts)), len(items))
+        bare, items = ",".join(items[:words]), items[words:]
+        if not bare:
+            raise EncoderSpecError(f"encoder spec {spec!r} needs a {entry.argument} after the colon")
+        options[entry.argument] = bare
+    for item in items:
         key, equals, text = item.partition("=")
         key = key.strip()
         if not equals or key not in known:
@@ -300,7 +311,8 @@ def _unknown(spec: str) -> str:
 
 
 def _known() -> str:
-    return f"name one of {', '.join(available())}, or your own as mine.py:build or package.module:build"
+    names = ", ".join([*available(), *(f"{prefix}:..." for prefix in PREFIXED)])
+    return f"name one of {names}, or your own as mine.py:build or package.module:build"
 
 
 def _listed(names: list[str], limit: int = 12) -> str:
