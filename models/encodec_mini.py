@@ -38,17 +38,24 @@ class EncodecMini(EncodecEncoder):
 
     def __init__(self, model: Any, *, name: str, bandwidth_kbps: float = BANDWIDTH_KBPS, fit: bool = False) -> None:
         super().__init__(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=fit)
+        # Of codebooks that have to be fitted, only those in use are.
+        self._highest_kbps = bandwidth_kbps if fit else max(BANDWIDTHS_KBPS)
         self._decoder = model.decoder.eval().requires_grad_(False)
 
     def reconstruct(self, waveforms: Tensor, *, bandwidth_kbps: float | None = None) -> Tensor:
         """Return 'batch samples' as they come back from the codes at a bit rate (default: the encoder's own).
 
         Raises:
-            ValueError: if the model has no such bit rate.
+            ValueError: if the model has no such bit rate, or no codebooks for it.
         """
         rate = self.bandwidth_kbps if bandwidth_kbps is None else bandwidth_kbps
         if rate not in BANDWIDTHS_KBPS:
             raise ValueError(f"bandwidth_kbps={rate} must be one of {BANDWIDTHS_KBPS}")
+        if rate > self._highest_kbps:
+            raise ValueError(
+                f"bandwidth_kbps={rate} is above {self._highest_kbps}, for which {self.name} has codebooks; build it "
+                f"with bandwidth_kbps={rate}"
+            )
         self._ensure_fitted()
         samples = torch.as_tensor(waveforms, dtype=torch.float32, device=self.device)
         with torch.no_grad():

@@ -277,7 +277,9 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
         channels = _channels(render.notes)
         for bend, channel in channels.items():
             if synth.program_select(channel, font, render.bank, render.program) != 0:
-                raise ValueError(f"program={render.program} of bank {render.bank} is not in the SoundFont {_named(render)}")
+                raise ValueError(
+                    f"program={render.program} of bank {render.bank} is not in the SoundFont {_named(render)}"
+                )
             synth.pitch_bend(channel, bend)
         left, right = np.zeros((2, samples), np.float32)
         done = 0
@@ -302,7 +304,10 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
 
 
 def in_turn(
-    pieces: Sequence[tuple[Sequence[tuple[int, int, tuple[Note, ...]]], int]], *, sample_rate: int, soundfont_sha256: str
+    pieces: Sequence[tuple[Sequence[tuple[int, int, tuple[Note, ...]]], int]],
+    *,
+    sample_rate: int,
+    soundfont_sha256: str,
 ) -> list[np.ndarray]:
     """Return pieces as one fresh synthesizer plays them one after the other, each float32 ``samples``, unscaled.
 

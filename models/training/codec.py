@@ -141,7 +141,8 @@ class CodecTask:
     @staticmethod
     def held_out_figures(weights: Path | None, *, soundfonts: Sequence[tuple[str, str]]) -> dict[str, Any]:
         """Return what weights in a file, or the bundled ones, reach on held-out clips; see `held_out_figures`."""
-        return held_out_figures(mini.trained(path=weights), mini.untrained(), soundfonts=soundfonts)
+        twin = mini.untrained(bandwidth_kbps=mini.BANDWIDTHS_KBPS[-1])
+        return held_out_figures(mini.trained(path=weights), twin, soundfonts=soundfonts)
 
     def _decoded(self, latent: Tensor, like: Tensor) -> Tensor:
         sound: Tensor = self.model.decoder(latent)[:, 0, : like.shape[1]]

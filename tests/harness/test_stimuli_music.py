@@ -33,7 +33,8 @@ def test_pieces_vary_in_polyphony_company_and_level() -> None:
     share = np.mean([any(part.bank == 128 for part in piece.parts) for piece in drawn])
     assert 0.2 < share < 0.5
     levels = 20 * np.log10([piece.rms for piece in drawn])
-    assert levels.min() < -30 and levels.max() > -18
+    assert levels.min() < -30
+    assert levels.max() > -18
 
 
 @pytest.mark.parametrize("quality", list(music.QUALITIES))
@@ -52,7 +53,8 @@ def test_the_same_pieces_give_the_same_bits_and_their_levels() -> None:
     drawn = pieces(8)
     first, second = (music.play(drawn, sample_rate=RATE) for _ in range(2))
     for piece, wave, again in zip(drawn, first, second, strict=True):
-        assert wave.dtype == np.float32 and wave.shape == (round(piece.seconds * RATE),)
+        assert wave.dtype == np.float32
+        assert wave.shape == (round(piece.seconds * RATE),)
         np.testing.assert_array_equal(wave, again)
         rms, peak = np.sqrt(np.mean(wave.astype(float) ** 2)), np.abs(wave).max()
         assert rms == pytest.approx(piece.rms, rel=1e-3) or peak == pytest.approx(music.PEAK, rel=1e-3)
@@ -71,7 +73,9 @@ def test_a_piece_sounds_at_the_pitch_that_it_names() -> None:
 def test_percussion_has_no_pitch() -> None:
     drums = music.Part(0, (music.Note(38.0), music.Note(42.0)), bank=128)
     piece = music.Piece((drums,), 1.0, 0.1, tonic=0)
-    assert piece.polyphony == 0 and not piece.families() and not piece.registers()
+    assert piece.polyphony == 0
+    assert not piece.families()
+    assert not piece.registers()
 
 
 def test_tags_are_read_off_the_notes() -> None:

@@ -26,9 +26,11 @@ class Toy:
         self.stop_after = stop_after
 
     def modules(self) -> dict[str, nn.Module]:
+        """Return what learns."""
         return {"layer": self.layer}
 
     def loss(self, step: int, progress: float) -> torch.Tensor:
+        """Return the squared error of a step."""
         self.heard.append(step)
         if self.stop_after is not None and len(self.heard) >= self.stop_after:
             loop.signal.raise_signal(loop.signal.SIGTERM)
@@ -36,6 +38,7 @@ class Toy:
         return (self.layer(x) - x[:, :4]).square().mean()
 
     def figures(self) -> dict[str, float]:
+        """Return the size of what was learned."""
         return {"weight": float(self.layer.weight.detach().square().sum())}
 
 
@@ -58,7 +61,8 @@ def test_a_killed_run_goes_on_with_the_next_step(tmp_path: Path) -> None:
     end = run(whole, tmp_path / "whole")
     first = Toy(stop_after=7)
     stopped = run(first, tmp_path / "parts")
-    assert stopped.step == 7 and stopped.seconds < end.seconds
+    assert stopped.step == 7
+    assert stopped.seconds < end.seconds
     second = Toy()
     run(second, tmp_path / "parts")
     assert first.heard + second.heard == whole.heard[: len(first.heard) + len(second.heard)]
@@ -81,7 +85,8 @@ def test_weights_and_momenta_come_back(tmp_path: Path) -> None:
 def test_it_learns_and_the_log_says_so(tmp_path: Path) -> None:
     run(Toy(), tmp_path, minutes=8.0)
     lines = [json.loads(line) for line in (tmp_path / loop.LOG).read_text().splitlines()]
-    assert lines[0]["step"] == 1 and lines[-1]["loss"] < 0.5 * lines[0]["loss"]
+    assert lines[0]["step"] == 1
+    assert lines[-1]["loss"] < 0.5 * lines[0]["loss"]
     assert "weight" in lines[-1]
 
 
@@ -112,7 +117,8 @@ def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8)])
 def test_orthogonalised_matrices_have_singular_values_near_one(shape: tuple[int, int]) -> None:
     values = torch.linalg.svdvals(orthogonalised(torch.randn(shape, generator=torch.Generator().manual_seed(0))))
-    assert 0.5 < float(values.min()) and float(values.max()) < 1.4
+    assert float(values.min()) > 0.5
+    assert float(values.max()) < 1.4
 
 
 # --- the codec's task ---------------------------------------------------------------------------------------------
@@ -122,12 +128,14 @@ class Tones:
     """Material without a synthesizer."""
 
     def chunk(self, index: int, *, seconds: float, sample_rate: int) -> list:
+        """Return tones."""
         generator = torch.Generator().manual_seed(index)
         time = torch.arange(round(seconds * sample_rate)) / sample_rate
         hz = 100.0 + 900.0 * torch.rand(codec_clips, 1, generator=generator)
         return list((0.1 * torch.sin(2 * math.pi * hz * time)).numpy())
 
     def recipe(self) -> dict:
+        """Return what decides the clips."""
         return {"data": "tones"}
 
 

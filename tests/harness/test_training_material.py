@@ -79,7 +79,8 @@ def test_broken_files_are_skipped_and_counted(fma: Path) -> None:
 def test_recordings_come_at_the_rate_asked_for(fma: Path) -> None:
     rng = np.random.default_rng(0)
     path, clip = FmaSmall(fma, seed=0).excerpt(rng, seconds=1.0, sample_rate=RATE)
-    assert clip.dtype == np.float32 and clip.shape == (RATE,)
+    assert clip.dtype == np.float32
+    assert clip.shape == (RATE,)
     assert peak_hz(clip, RATE) == pytest.approx(440.0 if path.stem == "000002" else 880.0, abs=1.5)
 
 
@@ -94,16 +95,21 @@ def test_a_chunk_follows_from_seed_and_number(data: str, fma: Path) -> None:
     ):
         np.testing.assert_array_equal(first, second)
     other = material(names[data], seed=5).chunk(5, seconds=0.3, sample_rate=RATE)
-    assert not all(np.array_equal(a, b) for a, b in zip(other, late.chunk(5, seconds=0.3, sample_rate=RATE)))
+    assert not all(
+        np.array_equal(a, b) for a, b in zip(other, late.chunk(5, seconds=0.3, sample_rate=RATE), strict=False)
+    )
 
 
 def test_windows_have_a_level_and_no_silence() -> None:
     windows = Windows(Synth(seed=1), seed=1, count=8, samples=4800, sample_rate=RATE)
     windows.CLIP_SECONDS = 0.5
     heard = windows.at(3)
-    assert heard.shape == (8, 4800) and heard.dtype == np.float32
+    assert heard.shape == (8, 4800)
+    assert heard.dtype == np.float32
     rms = np.sqrt(np.mean(heard.astype(float) ** 2, axis=1))
-    assert rms.min() > 10 ** (-60 / 20) and rms.max() < 10 ** (-7 / 20) and np.abs(heard).max() <= 1.0
+    assert rms.min() > 10 ** (-60 / 20)
+    assert rms.max() < 10 ** (-7 / 20)
+    assert np.abs(heard).max() <= 1.0
     np.testing.assert_array_equal(heard, windows.at(3))
     assert not np.array_equal(heard, windows.at(4))
 
