@@ -52,9 +52,6 @@ TIPPED = 0.05
 PLAIN = 1e-2
 """Share of a frame's size by which an edge moves it plainly; from here down to `SETTLED` it is worth a note."""
 
-RATE = 1e-4
-"""Relative error of a declared frame rate: a thousandth of 75 Hz is a whole alias class at the 500th multiple."""
-
 LEVEL_DB = -20.0
 SHORT_SECONDS = 0.25
 RMS = 0.1
@@ -430,18 +427,16 @@ def _rates(on: _Examination) -> Iterator[tuple[Outcome, str]]:
     declared = getattr(on.encoder, "frame_rates", None) or {}
     faults = 0
     if on.fixed is None:
-        counted: dict[tuple[int, ...], float] = {}
         for site in [site for site in rates if site in declared]:
-            about = on.listener.counts(site)
-            if about not in counted:
-                counted[about] = on.listener.counted_rate(site)
-            if abs(rates[site] / counted[about] - 1) > RATE:
-                faults += 1
-                yield (
-                    "fault",
-                    f"frame_rates[{site!r}]={rates[site]:g} Hz, but frames come at {counted[about]:.6g} Hz (a hop of "
-                    f"{on.listener.sample_rate / counted[about]:.6g} samples)",
-                )
+            if on.listener.keeps_rate(site, rates[site]):
+                continue
+            counted = on.listener.counted_rate(site)
+            faults += 1
+            yield (
+                "fault",
+                f"frame_rates[{site!r}]={rates[site]:g} Hz, but frames come at {counted:.6g} Hz (a hop of "
+                f"{on.listener.sample_rate / counted:.6g} samples)",
+            )
     else:
         wide = [site for site in on.listener.shifted if site in declared]
         if wide:

@@ -227,13 +227,24 @@ class Listener:
         """
         short, long = self.counts(site)
         about = (long - short) / 4
-        hop = self.sample_rate / about
-        start = self._unit
-        frames, more = self._frames(start)[site] + 1, max(1, round(about))
-        first = self._least_length(site, frames, start, start + math.ceil(2 * hop))
+        hop, more = self.sample_rate / about, max(1, round(about))
+        frames, first = self._next_frame(site, hop)
         guess = first + more * hop
         second = self._least_length(site, frames + more, math.floor(guess - 3 * hop), math.ceil(guess + 3 * hop))
         return self.sample_rate * more / (second - first)
+
+    def keeps_rate(self, site: str, hz: float) -> bool:
+        """Whether frames come at so many a second: about a second of them later the next one comes to the sample."""
+        hop, more = self.sample_rate / hz, max(1, round(hz))
+        frames, first = self._next_frame(site, hop)
+        at, slack = first + more * hop, 0 if hop == round(hop) else 1
+        late, early = math.ceil(at - 1e-6) + slack, math.floor(at + 1e-6) - slack - 1
+        return self._frames(late)[site] >= frames + more > self._frames(early)[site]
+
+    def _next_frame(self, site: str, hop: float) -> tuple[int, int]:
+        """One frame more than an ordinary clip gives, and the least number of samples that gives it."""
+        start, frames = self._unit, self._frames(self._unit)[site] + 1
+        return frames, self._least_length(site, frames, start, start + math.ceil(2 * hop))
 
     def counts(self, site: str) -> tuple[int, int]:
         """Frames for a clip of a second (or more, where that is too short), and for one that is four seconds longer."""
@@ -326,7 +337,7 @@ class Listener:
         late[half:] = clips[0, half:]
         early[:half] = clips[0, :half]
         batch = np.stack([clips[0], clips[0], late, early]).astype(np.float32)
-        answer = self.listen(batch).values
+        answer = self.ask(batch)
         distances, repeats = {}, {}
         for site in self.sites:
             if site == CODES:
