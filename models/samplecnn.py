@@ -114,7 +114,10 @@ class SampleCNNEncoder:
         self.device = torch.device("cpu")
         self.model = model.eval().requires_grad_(False)
         self.module: nn.Sequential = self.model.stack
-        self._dense = self.module[: 1 + DENSE_MODULES]
+        first = self.model.stack[0]
+        assert isinstance(first, nn.Sequential)
+        self._first_conv, self._first_norm = first[0], first[1:]
+        self._dense = self.module[1 : 1 + DENSE_MODULES]
         self._windowed = self.module[1 + DENSE_MODULES : -1]
 
     @property
@@ -173,17 +176,12 @@ class SampleCNNEncoder:
         with torch.enable_grad():
             return self._forward(_as_input(waveforms, self.device))
 
-    @property
-    def _first_conv(self) -> nn.Conv1d:
-        convolution: nn.Conv1d = self.module[0][0]
-        return convolution
-
     def _forward(self, samples: Tensor) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""
         batch, length = samples.shape
         whole = nn.functional.pad(samples, (0, -length % HOP))[:, None]
         first = self._first_conv(whole)
-        frames = self._dense[1:](self.module[0][1:](first))
+        frames = self._dense(self._first_norm(first))
         windows = nn.functional.pad(frames, (WINDOW // 2, WINDOW // 2)).unfold(2, WINDOW, 1)
         windows = windows.transpose(1, 2).flatten(0, 1)  # (batch frames) channels WINDOW
         ends = torch.cat([self._windowed(part.contiguous()) for part in windows.split(WINDOWS_AT_ONCE)])

@@ -209,7 +209,7 @@ class TaggerTask:
 
     def figures(self) -> dict[str, float]:
         """Return mean ROC-AUC per group on 256 held-out clips of rendered music; nothing for recordings."""
-        if not isinstance(self.source, TaggedMusic):
+        if self.source.tags != TAGS:
             return {}
         if self._held_out is None:
             self._held_out = held_out_clips(256)

@@ -252,9 +252,7 @@ def test_files_that_hold_no_weights_are_one_line(tmp_path):
     [
         pytest.param(lambda: untrained(init="xavier"), "init='xavier' must be 'default' or 'gain'", id="init"),
         pytest.param(lambda: untrained(init="gain", gain=0.0), r"gain=0\.0 must be positive", id="gain"),
-        pytest.param(
-            lambda: untrained().listen(torch.zeros(5)), r"shape \(5,\) must be 'batch samples'", id="no batch"
-        ),
+        pytest.param(lambda: untrained().listen(torch.zeros(5)), r"shape \(5,\) must be 'batch samples'", id="flat"),
         pytest.param(lambda: untrained().listen(torch.zeros(1, 0)), r"shape \(1, 0\) must be", id="no samples"),
         pytest.param(lambda: SampleCNN(tags=1)(torch.zeros(1, 100)), r"shape \(1, 100\).*59049 samples", id="length"),
     ],
