@@ -1,6 +1,7 @@
 """What we show: one ``report.json`` becomes one page that needs nothing but itself.
 
 ``page``     ``render`` and ``write``: the report in the order of a reader's questions, through ``page.jinja``
+``gallery``  the same for ``gallery.json``: what a codec leaves of some clips, to be heard, through ``gallery.jinja``
 ``plots``    intervals as inline SVG, drawn by hand so that they follow the width and the colours of the page
 ``schema``   ``validate``: the contract ``schema.json`` (JSON Schema 2020-12), checked without a further dependency
 ``wording``  numbers, intervals, durations and verdicts in words

@@ -37,9 +37,23 @@ def validate(report: Any) -> None:
         TypeError: if ``report`` is no dict.
         ValueError: naming the first place that breaks the contract, what stands there and what may.
     """
-    if not isinstance(report, dict):
-        raise TypeError(f"report={_brief(report)} is a {type(report).__name__}, not the object that report.json holds")
-    for problem in _problems(report, schema(), "report"):
+    check(report, schema(), name="report")
+
+
+def check(record: Any, rule: Mapping[str, Any], *, name: str) -> None:
+    """Check a record against a schema; return nothing if it keeps it.
+
+    Args:
+        record: what was read.
+        rule: a JSON Schema of the keywords known here; what it refers to stands in the schema of a report.
+        name: what the record is, such as ``report``; its format is then ``testtone-report/1``.
+
+    Raises:
+        TypeError, ValueError: see ``validate``.
+    """
+    if not isinstance(record, dict):
+        raise TypeError(f"{name}={_brief(record)} is a {type(record).__name__}, not the object that {name}.json holds")
+    for problem in _problems(record, rule, name):
         raise ValueError(problem)
 
 
@@ -78,9 +92,10 @@ def _enum(value: Any, limit: list[Any], place: str, _: Any) -> Iterator[str]:
 
 def _required(value: Any, limit: list[str], place: str, _: Any) -> Iterator[str]:
     if isinstance(value, dict):
+        record = re.split(r"\W", place, maxsplit=1)[0]
         for name in limit:
             if name not in value:
-                yield f"{place} lacks {name!r}, which testtone-report/1 requires"
+                yield f"{place} lacks {name!r}, which testtone-{record}/1 requires"
 
 
 def _properties(value: Any, limit: Mapping[str, Any], place: str, _: Any) -> Iterator[str]:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,9 @@ NAMES = ("encodec-mini", "samplecnn")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     options = _parser().parse_args(arguments)
+    options.command = shlex.join(["python", "-m", "testtone.models.training", *(arguments or sys.argv[1:])])
     try:
+        _check_gallery(options)
         return _evaluate(options) if options.evaluate else _train(options)
     except (TrainingError, WeightsError, renders.FluidSynthMissingError) as error:
         print(f"testtone: {error}", file=sys.stderr)
@@ -67,6 +70,13 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         help="with --evaluate: further SoundFonts, repeatable, that share the clips with the default one",
     )
+    parser.add_argument(
+        "--gallery",
+        type=Path,
+        default=None,
+        metavar="FILE.json",
+        help="with --evaluate: also write held-out clips as they come back from the codec, to make a page of",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     return parser
 
@@ -105,7 +115,26 @@ def _evaluate(options: argparse.Namespace) -> int:
     task = _task_class(options.name)
     figures = task.held_out_figures(options.weights, soundfonts=_soundfonts(options))
     print(json.dumps(figures, indent=2))
+    if options.gallery is not None:
+        from .gallery import of_weights, write
+
+        record = of_weights(options.weights, soundfonts=_soundfonts(options), figures=figures, command=options.command)
+        write(record, options.gallery)
+        page = f"python -m testtone.reports {shlex.quote(str(options.gallery))}"
+        print(f"{options.gallery}; a page of it: {page}", file=sys.stderr)
     return 0
+
+
+def _check_gallery(options: argparse.Namespace) -> None:
+    """Say at once, not after minutes of listening, what is wrong with `--gallery`."""
+    if options.gallery is None:
+        return
+    if options.name != "encodec-mini" or not options.evaluate:
+        raise TrainingError(
+            f"--gallery {options.gallery} goes with encodec-mini --evaluate: only a codec gives sound back"
+        )
+    if not options.gallery.parent.is_dir() or options.gallery.is_dir():
+        raise TrainingError(f"--gallery {options.gallery} must be a file in a folder that exists")
 
 
 def _task_class(name: str) -> Any:

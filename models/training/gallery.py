@@ -150,6 +150,18 @@ def gallery(
     }
 
 
+def of_weights(
+    weights: Path | None, *, soundfonts: Sequence[tuple[str, str]], figures: Mapping[str, Any], command: str
+) -> dict[str, Any]:
+    """Return `gallery` of weights in a file, or of the bundled ones, beside their untrained twin.
+
+    Raises:
+        WeightsError: if there are no such weights.
+    """
+    twin = mini.untrained(bandwidth_kbps=mini.BANDWIDTHS_KBPS[-1])
+    return gallery(mini.trained(path=weights), twin, soundfonts=soundfonts, figures=figures, command=command)
+
+
 def write(record: Mapping[str, Any], path: Path) -> Path:
     """Write a record as JSON and return its path."""
     path.write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
