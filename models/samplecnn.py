@@ -34,12 +34,18 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .quantisers import calibration_waveforms
 from .weights import WeightsError, bundled, sha256_of_file, sha256_of_state
 
 NAME = "samplecnn"
 SAMPLE_RATE = 22_050
 SAMPLES = 3**10
-"""Samples of the clip that the network was made for, 2.678 s."""
+"""Samples of the clip that the network was made for."""
+
+SECONDS = SAMPLES / SAMPLE_RATE
+CALIBRATION_CLIPS = 16
+MOMENTUM = 0.1
+"""Of the batch norms, torch's own."""
 
 WIDTHS = (32, 32, 64, 128, 128, 128, 128, 128, 128, 256)
 """Channels of the first convolution and of the nine modules."""
@@ -68,13 +74,20 @@ class SampleCNN(nn.Module):
 
     def __init__(self, *, tags: int) -> None:
         super().__init__()
-        first = nn.Sequential(nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0]), nn.ReLU())
+        first = nn.Sequential(
+            nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0], momentum=MOMENTUM), nn.ReLU()
+        )
         modules = [
             # The pool comes before the ReLU, which is the same to the bit and rectifies a third as much.
-            nn.Sequential(nn.Conv1d(below, width, 3, padding=1), nn.BatchNorm1d(width), nn.MaxPool1d(3), nn.ReLU())
+            nn.Sequential(
+                nn.Conv1d(below, width, 3, padding=1),
+                nn.BatchNorm1d(width, momentum=MOMENTUM),
+                nn.MaxPool1d(3),
+                nn.ReLU(),
+            )
             for below, width in pairwise(WIDTHS)
         ]
-        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN), nn.ReLU())
+        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
         self.stack = nn.Sequential(first, *modules, mixing)
         self.hidden = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
         self.output = nn.Linear(HIDDEN, tags)
@@ -114,9 +127,9 @@ class SampleCNNEncoder:
         self.device = torch.device("cpu")
         self.model = model.eval().requires_grad_(False)
         self.module: nn.Sequential = self.model.stack
-        first = self.model.stack[0]
-        assert isinstance(first, nn.Sequential)
-        self._first_conv, self._first_norm = first[0], first[1:]
+        convolution, *rest = self.module[0].children()
+        assert isinstance(convolution, nn.Conv1d)
+        self._first_conv, self._first_norm = convolution, nn.Sequential(*rest)
         self._dense = self.module[1 : 1 + DENSE_MODULES]
         self._windowed = self.module[1 + DENSE_MODULES : -1]
 
@@ -241,10 +254,13 @@ def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
 
 
 def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN) -> SampleCNNEncoder:
-    """Return SampleCNN as it is before training. Its batch norms have seen nothing and do nothing.
+    """Return SampleCNN as it is before training.
 
     Args:
-        init: ``default``, torch's own; or ``gain``, every weight drawn from N(0, gain^2 / fan-in) and every bias zero.
+        init: ``default``, torch's own, with batch norms that have heard `quantisers.calibration_waveforms` and nothing
+            else, as in the first step of a training; or ``gain``, every weight drawn from N(0, gain^2 / fan-in) and
+            every bias zero, with batch norms that have heard nothing and do nothing. The default without statistics
+            would be deaf: its biases outweigh what any sound moves a hundred thousand times (measured at the latent).
         seed: of the weights. Global generators are left as they were.
         gain: of the initialisation with gain.
     """
@@ -258,6 +274,8 @@ def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, ga
     if init == "gain":
         _draw_with_gain(model, gain=gain, generator=torch.Generator().manual_seed(seed))
         settings += [f"gain={gain:g}"] if gain != GAIN else []
+    else:
+        _calibrate(model)
     return SampleCNNEncoder(model, name=f"samplecnn-{init}" + (f"({', '.join(settings)})" if settings else ""))
 
 
@@ -287,6 +305,18 @@ def _draw_with_gain(module: nn.Module, *, gain: float, generator: torch.Generato
             layer.weight.data.copy_(torch.randn(layer.weight.shape, generator=generator) * gain / fan_in**0.5)
             if layer.bias is not None:
                 layer.bias.data.zero_()
+
+
+def _calibrate(model: SampleCNN) -> None:
+    """Give every batch norm the statistics of what it hears of the calibration set."""
+    clips = torch.from_numpy(calibration_waveforms(sample_rate=SAMPLE_RATE, clips=CALIBRATION_CLIPS, seconds=SECONDS))
+    norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm1d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model.train()(clips)
+    for norm in norms:
+        norm.momentum = MOMENTUM
 
 
 def _as_input(waveforms: Any, device: torch.device) -> Tensor:

@@ -30,7 +30,7 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from testtone.models import samplecnn
-from testtone.models.samplecnn import SAMPLE_RATE, SAMPLES, SampleCNN
+from testtone.models.samplecnn import SAMPLE_RATE, SAMPLES, SECONDS, SampleCNN
 from testtone.stimuli import music, renders
 
 from .loop import TrainingError
@@ -42,7 +42,6 @@ CLIPS = 16
 """Clips a step."""
 
 CHUNK_CLIPS = 64
-SECONDS = SAMPLES / SAMPLE_RATE
 
 POLYPHONY = {"one": (0, 1), "two": (2, 2), "three or four": (3, 4), "five or more": (5, 99)}
 ONSETS = {"few onsets": (0.0, 1.5), "many onsets": (5.0, 1e9)}
