@@ -319,11 +319,12 @@ class Listener:
         found = {}
         for site, (late, early) in distances.items():
             tolerance = max(settled, 3 * repeats[site])
-            frame = math.floor(half / self.sample_rate * self.frame_rates[site] + 1e-6)
+            frames = half / self.sample_rate * self.frame_rates[site]
             hears_past = np.flatnonzero(late > tolerance)
             hears_future = np.flatnonzero(early > tolerance)
-            left = int(hears_past[-1]) + 1 - frame if hears_past.size else 0
-            right = frame - self.missing_frames[site] - int(hears_future[0]) if hears_future.size else 0
+            left = int(hears_past[-1]) + 1 - math.ceil(frames - 1e-6) if hears_past.size else 0
+            alone = math.floor(frames + 1e-6) - self.missing_frames[site]
+            right = alone - int(hears_future[0]) if hears_future.size else 0
             found[site] = (max(0, left), max(0, right))
         return found
 
