@@ -218,7 +218,7 @@ def _name(take: Record) -> str:
     if take["kind"] == "original":
         return "As it was"
     if take["kind"] == "untrained":
-        return f"Untrained twin{f' at {at}' if at else ''}"
+        return f"Untrained{f' at {at}' if at else ' twin'}"
     return f"At {at}" if at else "As it comes back"
 
 
