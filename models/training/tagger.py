@@ -42,6 +42,9 @@ CLIPS = 16
 """Clips a step."""
 
 CHUNK_CLIPS = 64
+PASSES = 2
+"""How often a chunk is heard, in other colours and company: rendering a clip costs half as much as learning from it."""
+
 
 POLYPHONY = {"one": (0, 1), "two": (2, 2), "three or four": (3, 4), "five or more": (5, 99)}
 ONSETS = {"few onsets": (0.0, 1.5), "many onsets": (5.0, 1e9)}
@@ -149,10 +152,11 @@ class TaggedRecordings:
 
 def tags_of(piece: music.Piece) -> Floats:
     """Return 1 for each of `TAGS` that a piece bears, else 0."""
+    polyphony, onsets = piece.polyphony, piece.onsets_per_second
     borne = {f"instrument: {name}" for name in piece.families()}
     borne |= {f"register: {name}" for name in piece.registers()}
-    borne |= {f"polyphony: {name}" for name, (low, high) in POLYPHONY.items() if low <= piece.polyphony <= high}
-    borne |= {f"texture: {name}" for name, (low, high) in ONSETS.items() if low <= piece.onsets_per_second <= high}
+    borne |= {f"polyphony: {name}" for name, (low, high) in POLYPHONY.items() if low <= polyphony <= high}
+    borne |= {f"texture: {name}" for name, (low, high) in ONSETS.items() if low <= onsets <= high}
     if piece.quality is not None:
         borne.add(f"chord: {piece.quality}")
     if any(part.bank == 128 for part in piece.parts):
@@ -235,9 +239,11 @@ class TaggerTask:
     def _batch(self, step: int) -> tuple[Floats, Floats]:
         """Return the clips of a step, coloured, and their tags."""
         steps = CHUNK_CLIPS // CLIPS
-        clips, tags = self._chunk(step // steps)
+        index, turn = divmod(step, steps * PASSES)
+        clips, tags = self._chunk(index)
+        order = np.random.default_rng((self._seed, 4, step // steps)).permutation(len(clips))
         # A chunk may be a few clips short.
-        rows = np.arange(step % steps * CLIPS, (step % steps + 1) * CLIPS) % len(clips)
+        rows = np.resize(order, CHUNK_CLIPS).reshape(steps, CLIPS)[turn % steps]
         return coloured(clips[rows], np.random.default_rng((self._seed, 3, step))), tags[rows]
 
     @functools.lru_cache(maxsize=1)  # noqa: B019  (one object a run)
