@@ -159,11 +159,13 @@ def test_a_door_is_no_hole(path: str, source: str) -> None:
 
 # Distributions whose module has another name.
 MODULES = {"pretty-midi": "pretty_midi", "pyfluidsynth": "fluidsynth"}
+# They import the files beside them, and what the extra `test` brings.
+UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"))
 # Imported only where they are there; the module says what happens where they are not.
 OPTIONAL = {"torchaudio": "encodec asks for it on import and the model does not use it"}
 
 
-@pytest.mark.parametrize("path", [p for p in modules() if p.parts[:2] != ("tests", "harness")], ids=str)
+@pytest.mark.parametrize("path", [p for p in modules() if p.parts[:2] not in UNSHIPPED], ids=str)
 def test_shipped_modules_import_only_what_is_declared(path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = [canonicalize_name(Requirement(line).name) for line in project["dependencies"]]
