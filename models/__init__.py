@@ -5,9 +5,14 @@
 `specs`         from what a person types after `--encoder` to an encoder
 `tap`           an encoder from any torch module, by the names of its modules
 `encodec`       EnCodec at 24 kHz: published, and untrained in two ways
+`encodec48`     EnCodec at 48 kHz, in the same three ways
+`huggingface`   EnCodec, DAC and Mimi as transformers runs them, from the hub or from a folder
+`crepe`         CREPE, a network trained to hear pitch
 `samplecnn`     SampleCNN: trained as a tagger of rendered music, and untrained in two ways
 `references`    encoders whose answers are known in advance
 `listening`     waveforms in, checked activations out
+`reach`         how far around a frame a network listens
+`segments`      sound in seconds that are heard one by one, and normalised
 `windows`       longer sounds for encoders that take clips of one length
 `conformance`   whether an encoder keeps the contract, in words; also `python -m testtone.models SPEC`
 `quantisers`    codebooks for encoders that were never trained
