@@ -244,6 +244,16 @@ class Dropout(Codec):
         return {site: nn.functional.dropout(z, 0.1, training=True) for site, z in super().sites(waveforms).items()}
 
 
+class Draws(Codec):
+    """It now and then draws a code."""
+
+    def listen(self, waveforms: Tensor) -> dict[str, Any]:
+        """Return codes of which one in twenty is another."""
+        heard = super().listen(waveforms)
+        codes = torch.where(torch.rand(heard["codes"].shape) < 0.05, 0, heard["codes"])
+        return heard | {"codes": codes, "quantised": summed(codes)}
+
+
 class Remembers(Codec):
     """It carries a state from clip to clip."""
 
@@ -317,6 +327,7 @@ BROKEN: dict[str, tuple[Callable[[], Any], str, str]] = {
         "determinism",
         "the same clip twice gives different answers at first_conv .*put modules in eval",
     ),
+    "drawn codes": (Draws, "determinism", r"twice gives different answers at codes \(.* % of the codes\)"),
     "a state": (Remembers, "determinism", "the same clip twice gives different answers at .*reset the state"),
     "raises": (Deaf, "answer", r"listen\(\) raised RuntimeError: CUDA out of memory"),
     "a rate far off": (declares(frame_rates={"latent": 75.0}), "frame rates", r"frame_rates\['latent'\]=75 Hz, but"),
