@@ -6,10 +6,10 @@ a convolution of three taps and stride three, nine modules (convolution of three
 three), a convolution of one tap, and linear layers. Only the first convolution strides; the pools do the rest.
 
 What differs from the paper: widths. Where it has 128 (three times), 256 (six times), 512 and 512 channels, this has
-`WIDTHS` and `HIDDEN`: half, but a quarter in the third and fourth layer and an eighth in the first two, which cost most,
-so that a processor without a GPU can train it (21 ms a clip and step on one core; 125 ms at half width throughout).
-One linear layer with a ReLU stands between the convolution of one tap and the tags, so that the vector that
-the linear layers receive and the last hidden layer are two sites.
+`WIDTHS` and `HIDDEN`: half, but a quarter in the second to fourth layer and an eighth in the first, which cost
+most, so that a processor without a GPU can train it (on one core 30 ms a clip and step; 125 ms at half width
+throughout). One linear layer with a ReLU stands between the convolution of one tap and the tags, so that the vector
+that the linear layers receive and the last hidden layer are two sites.
 
 Longer clips are heard densely. The first convolution and five modules run over the whole clip, which leaves a frame
 every 729 samples (30.25 Hz). The last four modules look at windows of 81 such frames, one around each frame; a window
@@ -48,7 +48,7 @@ CALIBRATION_CLIPS = 16
 MOMENTUM = 0.1
 """Of the batch norms, torch's own."""
 
-WIDTHS = (16, 16, 32, 64, 128, 128, 128, 128, 128, 256)
+WIDTHS = (16, 32, 32, 64, 128, 128, 128, 128, 128, 256)
 """Channels of the first convolution and of the nine modules."""
 
 HIDDEN = 256
