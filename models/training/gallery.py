@@ -112,9 +112,7 @@ def gallery(
     """
     drawn = pieces(scenes)
     originals = _played(drawn, soundfonts)
-    heard = [
-        (rate, encoder.reconstruct(originals, bandwidth_kbps=rate).clamp(-1.0, 1.0)) for rate in mini.BANDWIDTHS_KBPS
-    ]
+    heard = [(rate, encoder.reconstruct(originals, bandwidth_kbps=rate)) for rate in mini.BANDWIDTHS_KBPS]
     untrained = twin.reconstruct(originals, bandwidth_kbps=mini.BANDWIDTHS_KBPS[-1])
     sounds = _Sounds()
     clips = []
@@ -176,8 +174,8 @@ class _Sounds:
         self._waves: dict[str, NDArray[np.float64]] = {}
 
     def keep(self, wave: Tensor) -> str:
-        """Keep 'samples' and return the key of the sound."""
-        samples = wave.double().numpy()
+        """Keep 'samples', cut off at full scale, and return the key of the sound."""
+        samples = wave.double().clamp(-1.0, 1.0).numpy()
         for key, known in self._waves.items():
             if known.shape == samples.shape and float(np.abs(known - samples).max()) <= SAME:
                 return key
@@ -208,9 +206,7 @@ def _piece(rng: np.random.Generator, scene: Scene) -> music.Piece:
         )
         if most == 0:
             found = dataclasses.replace(found, parts=tuple(part for part in found.parts if part.bank == 128))
-        programs = {part.program for part in found.parts if part.bank != 128}
-        enough = len(programs) >= min(len(scene.programs), 3) or most == 0
-        if least <= found.polyphony <= most and enough and scene.registers <= found.registers():
+        if least <= found.polyphony <= most and scene.registers <= found.registers():
             return dataclasses.replace(found, rms=10.0 ** (LEVEL_DB / 20.0))
 
 
@@ -233,7 +229,7 @@ def _take(kind: str, wave: Tensor, original: Tensor, sounds: _Sounds, *, kbps: f
     if kind == "untrained":
         centred = wave - wave.mean()
         gain = float(original.square().mean().sqrt() / centred.square().mean().sqrt().clamp_min(1e-9))
-        wave = (gain * centred).clamp(-1.0, 1.0)
+        wave = gain * centred
         take["gain_db"] = round(20.0 * float(np.log10(gain)), 1)
     return take | {"sound": sounds.keep(wave), "spectrogram": _spectrogram(wave, original)}
 
