@@ -118,7 +118,7 @@ def test_options_follow_a_colon() -> None:
 
 @pytest.mark.parametrize("name", [name for name in BUNDLED if name not in ("encodec-24khz", "encodec-48khz")])
 def test_bundled_encoders_offer_what_is_documented(name: str) -> None:
-    untrained = name.endswith(("-default", "-gain")) and name.startswith("encodec")
+    untrained = name.endswith(("khz-default", "khz-gain"))
     encoder = resolve(f"{name}:quantise=False" if untrained else name)
     extra = {"name", "sample_rate", "listen", "hop", "margin", "transform", "centres_hz", "codebooks", "perplexities"}
     offered = {attribute for attribute in dir(encoder) if not attribute.startswith("_")}
@@ -143,9 +143,9 @@ def test_installed_packages_offer_encoders(monkeypatch: pytest.MonkeyPatch, mine
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("", r"spec '' is empty; name one of encodec-24khz, .* or your own as mine\.py:build"),
+        ("", r"spec '' is empty; name one of .*encodec-24khz, .* or your own as mine\.py:build"),
         ("encodec-24hz-gain", r"no encoder 'encodec-24hz-gain'; did you mean encodec-24khz-gain"),
-        ("whisper", r"no encoder 'whisper'; name one of encodec-24khz, .*polyphase"),
+        ("whisper", r"no encoder 'whisper'; name one of .*encodec-24khz, .*polyphase"),
         ("FOLDER/mine.py", r"names a file but nothing in it; add a colon .*mine\.py:build"),
         ("FOLDER/mine.py:", r"needs both sides of the colon"),
         (":build", r"needs both sides of the colon"),
