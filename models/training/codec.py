@@ -1,13 +1,12 @@
 """How `encodec-mini` is trained, and what it reaches on music that it never heard.
 
-First a plain autoencoder, without quantiser. Then codebooks are fitted by k-means to the latents of many clips, and
-encoder and decoder go on with the quantised latent in the forward pass and its gradient passed straight through
-(van den Oord et al., Neural Discrete Representation Learning, 2017, section 3.2), at a bit rate drawn for each step,
-as in Défossez et al. 2023, section 3.2; half of these steps keep the latent as it is. The codebooks are fitted anew
-several times, for the last time when the encoder stands still; then the decoder alone learns from the final codes.
+First a plain autoencoder, without quantiser, until its learning rate has fallen. Then encoder and codebooks stand
+still, the codebooks fitted by k-means to the latents of many clips, and the decoder goes on learning from codes, at a
+bit rate drawn for each step as in Défossez et al. 2023, section 3.2.
 
 Why not the recipe of the paper: codebooks that follow by moving averages need some vectors per entry and step, and a
-step on two cores has 320 vectors for 1024 entries.
+step on two cores has 320 vectors for 1024 entries. Nor does the encoder learn through the quantiser: with the gradient
+passed straight through (van den Oord et al. 2017) and codebooks that stand still, its latent grew without bound.
 """
 
 from __future__ import annotations
@@ -31,17 +30,19 @@ from .material import Material, Synth, Windows
 WINDOWS = 16
 WINDOW_SAMPLES = 6400
 SPECTRA = (256, 1024)
-QUANTISED_FROM = 0.6
-"""Share of the run after which codebooks exist."""
+QUANTISED_FROM = 0.72
+"""Share of the run after which encoder and codebooks stand still."""
 
-FROZEN_FROM = 0.88
-"""Share of the run after which the encoder and the codebooks stand still."""
+COOL_FROM = 0.4
+"""Share of the run after which the autoencoder's learning rate falls, to `COOL_TO` of what it was."""
 
-REFITS = (QUANTISED_FROM, 0.74, FROZEN_FROM)
+COOL_TO = 0.05
+DECODER_FACTOR = 0.4
+"""Learning rate at which the decoder begins to learn from codes, relative to the autoencoder's; it falls to zero."""
+
 LATENT_CHUNKS = 3
 FIT_SAMPLE = 24_000
 FIT_ITERATIONS = 8
-COMMITMENT = 0.1
 HELD_OUT_SEED = 20_261
 HELD_OUT_SECONDS = 2.0
 
@@ -74,27 +75,22 @@ class CodecTask:
         """Return the loss of a step: waveform and spectra, each relative to the window's own size."""
         # Its training mode would move the codebooks.
         self.model.quantizer.eval()
-        due = sum(progress >= each for each in REFITS)
-        if due > self._codebooks.times:
+        if progress >= QUANTISED_FROM and not self._codebooks.fitted:
             self.fit_codebooks(step)
-            self._codebooks.fits.fill_(due)
-        frozen = self._codebooks.times == len(REFITS)
         sound = torch.from_numpy(self._windows.at(step)).to(self.device)[:, None]
-        with torch.set_grad_enabled(not frozen):
-            latent = self.model.encoder(sound)
-        rng = np.random.default_rng((self._seed, 2, step))
-        loss = torch.zeros((), device=self.device)
-        if self._codebooks.times and (frozen or rng.random() < 0.5):
-            rate = float(rng.choice(mini.BANDWIDTHS_KBPS))
-            with torch.no_grad():
-                codes = self.model.quantizer.encode(latent, self.model.frame_rate, rate)
-                quantised = self.model.quantizer.decode(codes)
-            if not frozen:
-                spread = latent.detach().var(dim=(0, 2)).sum()
-                loss = loss + COMMITMENT * (latent - quantised).square().sum(dim=1).mean() / spread
-            latent = latent + (quantised - latent).detach()
-        heard = self.model.decoder(latent)
-        return loss + self._distance(heard, sound)
+        if not self._codebooks.fitted:
+            return self._distance(self.model.decoder(self.model.encoder(sound)), sound)
+        rate = float(np.random.default_rng((self._seed, 2, step)).choice(mini.BANDWIDTHS_KBPS))
+        with torch.no_grad():
+            codes = self.model.quantizer.encode(self.model.encoder(sound), self.model.frame_rate, rate)
+            quantised = self.model.quantizer.decode(codes)
+        return self._distance(self.model.decoder(quantised), sound)
+
+    def schedule(self, progress: float) -> float:
+        """Return the factor on the learning rate: one fall for the autoencoder, one for the decoder."""
+        if progress < QUANTISED_FROM:
+            return 1.0 - (1.0 - COOL_TO) * max(0.0, (progress - COOL_FROM) / (QUANTISED_FROM - COOL_FROM))
+        return DECODER_FACTOR * max(0.0, (1.0 - progress) / (1.0 - QUANTISED_FROM))
 
     def figures(self) -> dict[str, float]:
         """Return the median SI-SDR in dB on 60 held-out clips: of the autoencoder, and at the top bit rate."""
@@ -103,7 +99,7 @@ class CodecTask:
         sound = self._held_out
         latent = self.model.encoder(sound[:, None])
         figures = {"si_sdr_db_continuous": _median(si_sdr_db(self._decoded(latent, sound), sound))}
-        if self._codebooks.times:
+        if self._codebooks.fitted:
             for rate in (mini.BANDWIDTHS_KBPS[2], mini.BANDWIDTHS_KBPS[-1]):
                 codes = self.model.quantizer.encode(latent, self.model.frame_rate, rate)
                 heard = self._decoded(self.model.quantizer.decode(codes), sound)
@@ -162,25 +158,23 @@ class CodecTask:
 
 
 class _Codebooks(nn.Module):
-    """The codebooks as they are stored, float16 'codebooks entries channels', and how often they were fitted.
+    """The codebooks as they are stored, float16 'codebooks entries channels'.
 
     The package's quantiser keeps two copies in float32, three quarters of a checkpoint.
     """
 
     entries: Tensor
-    fits: Tensor
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self._model = [model]  # in a list: a module here would be saved with this one
         self.register_buffer("entries", torch.zeros(mini.CODEBOOKS, mini.ENTRIES, mini.DIMENSION, dtype=torch.float16))
-        self.register_buffer("fits", torch.zeros((), dtype=torch.int64))
         self.register_load_state_dict_post_hook(lambda module, _: module.take(module.entries))
 
     @property
-    def times(self) -> int:
-        """How often they were fitted; they are zeros at first."""
-        return int(self.fits)
+    def fitted(self) -> bool:
+        """Whether they were fitted; they are zeros at first."""
+        return bool(self.entries.any())
 
     def take(self, entries: Tensor) -> None:
         """Keep entries, and hand them to the quantiser."""

@@ -2,8 +2,9 @@
 
 What a step hears follows from the seed and the number of the step alone, so a run that goes on from its checkpoint
 hears what it would have heard. The length of a run is given in minutes of training, not of waiting: the learning rate
-rises over the first steps, stays, and falls to zero over the last part, and a run that was stopped knows how far it
-had come. A checkpoint is one safetensors file, weights and momenta, written beside its place and moved there.
+rises over the first steps and then follows the share of the minutes that is over, and a run that was stopped knows how
+far it had come. A checkpoint is one safetensors file, weights and momenta, written beside its place and moved there. A
+loss that is no number ends the run before the next checkpoint.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 import os
 import signal
 import time
@@ -29,7 +31,7 @@ from .optimiser import Optimiser
 
 WARM_UP_STEPS = 100
 COOL_DOWN = 0.3
-"""Share of the run over which the learning rate falls to zero."""
+"""Share of a run over which the learning rate falls to zero, unless the task has a schedule of its own."""
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -50,6 +52,10 @@ class Task(Protocol):
 
     def loss(self, step: int, progress: float) -> Tensor:
         """Return the loss of a step on material that follows from seed and step; `progress` runs from 0 to 1."""
+        ...
+
+    def schedule(self, progress: float) -> float:
+        """Return the factor on the learning rate; `cooled_down` will do."""
         ...
 
     def figures(self) -> dict[str, float]:
@@ -104,11 +110,13 @@ def train(
             for module in task.modules().values():
                 module.train()
             loss = task.loss(state.step, progress)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(f"the loss is {value} at step {state.step}; {folder / CHECKPOINT} is from before")
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.clip(CLIP_NORM)
-            optimiser.step(_schedule(state.step, progress))
-            value = float(loss.detach())
+            optimiser.step(min(1.0, (state.step + 1) / WARM_UP_STEPS) * task.schedule(progress))
             smooth = value if smooth is None else 0.99 * smooth + 0.01 * value
             now = time.monotonic()
             state.step += 1
@@ -178,9 +186,9 @@ def _resume(path: Path, task: Task, optimiser: Optimiser, begun: State) -> State
     return state
 
 
-def _schedule(step: int, progress: float) -> float:
-    """Return the factor on the learning rate."""
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * min(1.0, max(0.0, (1.0 - progress) / COOL_DOWN))
+def cooled_down(progress: float) -> float:
+    """Return 1, and over the last part of the run less and less, down to 0."""
+    return min(1.0, max(0.0, (1.0 - progress) / COOL_DOWN))
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ from testtone.models import samplecnn
 from testtone.models.samplecnn import SAMPLE_RATE, SAMPLES, SECONDS, SampleCNN
 from testtone.stimuli import music, renders
 
-from .loop import TrainingError
+from .loop import TrainingError, cooled_down
 from .material import FmaSmall, Material, Synth
 
 Floats = NDArray[np.float32]
@@ -239,6 +239,10 @@ class TaggerTask:
         clips, tags = self._batch(step)
         logits = self.model(torch.from_numpy(clips).to(self.device))
         return nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(tags).to(self.device))
+
+    def schedule(self, progress: float) -> float:
+        """Return the factor on the learning rate."""
+        return cooled_down(progress)
 
     def figures(self) -> dict[str, float]:
         """Return mean ROC-AUC per group on 256 held-out clips of rendered music; nothing for recordings."""

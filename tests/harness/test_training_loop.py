@@ -37,6 +37,10 @@ class Toy:
         x = torch.randn(16, 6, generator=torch.Generator().manual_seed(step))
         return (self.layer(x) - x[:, :4]).square().mean()
 
+    def schedule(self, progress: float) -> float:
+        """Return the factor on the learning rate."""
+        return loop.cooled_down(progress)
+
     def figures(self) -> dict[str, float]:
         """Return the size of what was learned."""
         return {"weight": float(self.layer.weight.detach().square().sum())}
@@ -107,11 +111,20 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         run(Toy(), tmp_path)
 
 
-def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
-    assert loop._schedule(0, 0.0) == pytest.approx(0.01)
-    assert loop._schedule(5000, 0.5) == 1.0
-    assert loop._schedule(5000, 0.85) == pytest.approx(0.5)
-    assert loop._schedule(5000, 1.0) == 0.0
+def test_the_learning_rate_stays_and_falls_to_zero() -> None:
+    assert [loop.cooled_down(progress) for progress in (0.0, 0.5, 1.0)] == [1.0, 1.0, 0.0]
+    assert loop.cooled_down(0.85) == pytest.approx(0.5)
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_loss_that_is_no_number_ends_the_run_and_spares_the_checkpoint(tmp_path: Path) -> None:
+    run(Toy(stop_after=5), tmp_path)
+    kept = (tmp_path / loop.CHECKPOINT).read_bytes()
+    broken = Toy()
+    broken.loss = lambda step, progress: broken.layer.weight.sum() * math.nan
+    with pytest.raises(loop.TrainingError, match="the loss is nan at step 5"):
+        run(broken, tmp_path)
+    assert (tmp_path / loop.CHECKPOINT).read_bytes() == kept
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8)])
@@ -152,25 +165,31 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_codebooks_exist_once_the_time_has_come_and_the_encoder_stands_still_at_the_end() -> None:
+def test_first_an_autoencoder_then_the_decoder_alone_learns_from_codes() -> None:
     task = codec.CodecTask(Tones(), seed=0)
     task.loss(0, 0.1).backward()
-    assert task._codebooks.times == 0
-    task.loss(1, codec.QUANTISED_FROM).backward()
-    assert task._codebooks.times == 1
-    assert float(task._codebooks.entries.abs().sum()) > 0
+    assert not task._codebooks.fitted
+    assert any(bool(each.grad.any()) for each in task.model.encoder.parameters())
     for part in (task.model.encoder, task.model.decoder):
         part.zero_grad()
-    task.loss(2, codec.FROZEN_FROM).backward()
-    assert task._codebooks.times == len(codec.REFITS)
+    task.loss(2, codec.QUANTISED_FROM).backward()
+    assert task._codebooks.fitted
     assert all(each.grad is None or not each.grad.any() for each in task.model.encoder.parameters())
     assert any(bool(each.grad.any()) for each in task.model.decoder.parameters())
+
+
+def test_the_codecs_learning_rate_falls_twice() -> None:
+    schedule = codec.CodecTask.schedule
+    rates = [schedule(None, progress) for progress in (0.0, codec.COOL_FROM, codec.QUANTISED_FROM - 1e-9)]
+    assert rates == [1.0, 1.0, pytest.approx(codec.COOL_TO)]
+    assert schedule(None, codec.QUANTISED_FROM) == pytest.approx(codec.DECODER_FACTOR)
+    assert schedule(None, 1.0) == 0.0
 
 
 @pytest.mark.usefixtures("small")
 def test_what_is_exported_is_what_listens(tmp_path: Path) -> None:
     task = codec.CodecTask(Tones(), seed=3)
-    task.loss(0, codec.FROZEN_FROM)
+    task.loss(0, codec.QUANTISED_FROM)
     path = tmp_path / "weights.safetensors"
     task.export(path, metadata={})
     encoder = encodec_mini.trained(path=path)
