@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.signal
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -55,6 +56,7 @@ class ReferenceEncoder:
     margin: float
     """Seconds at either edge in which a window reaches beyond the clip."""
     transform: Callable[[Floats], Floats] = field(repr=False)
+    site: str = "latent"
     centres_hz: tuple[float, ...] | None = field(default=None, repr=False)
     """Centre frequency of each channel in Hz, where a channel has one."""
     reference: bool = True
@@ -63,12 +65,12 @@ class ReferenceEncoder:
     @property
     def frame_rates(self) -> dict[str, float]:
         """Frames per second at the site, Hz."""
-        return {"latent": self.sample_rate / self.hop}
+        return {self.site: self.sample_rate / self.hop}
 
     @property
     def margin_seconds(self) -> dict[str, float]:
         """Seconds to ignore at either edge of a clip."""
-        return {"latent": self.margin}
+        return {self.site: self.margin}
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -76,7 +78,7 @@ class ReferenceEncoder:
         return (self.hop,)
 
     def listen(self, waveforms: Any) -> Mapping[str, NDArray[np.float32]]:
-        """Return ``latent``, float32 'batch channels frames', for real waveforms 'batch samples'.
+        """Return the site, float32 'batch channels frames', for real waveforms 'batch samples'.
 
         Raises:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
@@ -86,7 +88,7 @@ class ReferenceEncoder:
             self.transform(samples[start : start + CLIPS_AT_ONCE]).astype(np.float32)
             for start in range(0, len(samples), CLIPS_AT_ONCE)
         ]
-        return {"latent": np.concatenate(parts)}
+        return {self.site: np.concatenate(parts)}
 
 
 def power_filterbank(
@@ -295,6 +297,58 @@ def ideal_lowpass_decimator(*, sample_rate: int = 24_000, hop: int = 320) -> Ref
     )
 
 
+def erb_filters(
+    *, sample_rate: int = 24_000, bandwidth: float = 1.0, bands: int = 32, low_hz: float = 200.0
+) -> ReferenceEncoder:
+    """Return a first layer of filters as wide as the ear's: gammatones of order four, at every sample.
+
+    Patterson et al., An efficient auditory filterbank based on the gammatone function, 1987: with a decay of 1.019 ERB
+    the equivalent noise bandwidth is one ERB. `bandwidth` multiplies it. They stand evenly on the ERB-number scale, up
+    to 2/3 of the Nyquist frequency, and last 0.1 s.
+    """
+    _check_clock(sample_rate, 1)
+    _check_positive(bandwidth=bandwidth, bands=bands, low_hz=low_hz)
+    top_hz = sample_rate / 3
+    centres = erb_number_to_hz(np.linspace(hz_to_erb_number(low_hz), hz_to_erb_number(top_hz), bands))
+    time = np.arange(round(0.1 * sample_rate)) / sample_rate
+    decay = 2 * np.pi * 1.019 * bandwidth * erb_hz(centres)[:, None]
+    kernels = time**3 * np.exp(-decay * time) * np.cos(2 * np.pi * centres[:, None] * time)
+    return _first_layer(_name("erb-filters", bandwidth=(bandwidth, 1.0)), kernels, centres, sample_rate=sample_rate)
+
+
+def short_filters(*, sample_rate: int = 24_000, taps: int = 7, bands: int = 32) -> ReferenceEncoder:
+    """Return a first layer of a few taps: cosines under a Hann window, evenly on the ERB-number scale.
+
+    However they are chosen, filters of so few taps are at least sample_rate / (2 taps) wide.
+    """
+    _check_clock(sample_rate, 1)
+    _check_positive(taps=taps, bands=bands)
+    centres = erb_number_to_hz(np.linspace(hz_to_erb_number(100.0), hz_to_erb_number(sample_rate / 3), bands))
+    time = (np.arange(taps) - (taps - 1) / 2) / sample_rate
+    window = 0.5 + 0.5 * np.cos(2 * np.pi * time * sample_rate / (taps + 1))
+    kernels = window * np.cos(2 * np.pi * centres[:, None] * time)
+    return _first_layer(_name("short-filters", taps=(taps, 7)), kernels, centres, sample_rate=sample_rate)
+
+
+def _first_layer(name: str, kernels: Floats, centres: Floats, *, sample_rate: int) -> ReferenceEncoder:
+    """Return an encoder of one linear layer: causal filters 'channels taps', first tap first, each of unit peak gain."""
+    taps = kernels.shape[1]
+    unit = kernels / np.abs(np.fft.rfft(kernels, 4 * max(taps, 1024))).max(axis=1, keepdims=True)
+
+    def transform(samples: Floats) -> Floats:
+        return scipy.signal.oaconvolve(samples[:, None], unit[None], axes=2)[..., : samples.shape[1]]
+
+    return ReferenceEncoder(
+        name=name,
+        sample_rate=sample_rate,
+        hop=1,
+        margin=taps / sample_rate,
+        transform=transform,
+        site="first_conv",
+        centres_hz=tuple(float(hz) for hz in centres),
+    )
+
+
 REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
     "power-filterbank": power_filterbank,
     "linear-stft": linear_stft,
@@ -303,6 +357,8 @@ REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
     "holistic-features": holistic_features,
     "partly-holistic": partly_holistic,
     "ideal-lowpass-decimator": ideal_lowpass_decimator,
+    "erb-filters": erb_filters,
+    "short-filters": short_filters,
 }
 """The reference encoders by name."""
 
