@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -349,7 +349,54 @@ def _first_layer(name: str, kernels: Floats, centres: Floats, *, sample_rate: in
     )
 
 
-REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
+@dataclass(frozen=True, kw_only=True)
+class TwoLayers:
+    """Two reference encoders that hear the same sound, behind one contract: one is its first layer, one its last."""
+
+    name: str
+    first: ReferenceEncoder
+    last: ReferenceEncoder
+    reference: bool = True
+    parameters: int = 0
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.first.sample_rate
+
+    @property
+    def frame_rates(self) -> dict[str, float]:
+        """Frames per second at both sites, Hz."""
+        return self.first.frame_rates | self.last.frame_rates
+
+    @property
+    def margin_seconds(self) -> dict[str, float]:
+        """Seconds to ignore at either edge of a clip."""
+        return self.first.margin_seconds | self.last.margin_seconds
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The downsampling chain of the last layer."""
+        return self.last.strides
+
+    def listen(self, waveforms: Any) -> Mapping[str, NDArray[np.float32]]:
+        """Return both sites, float32 'batch channels frames', for real waveforms 'batch samples'."""
+        return {**self.first.listen(waveforms), **self.last.listen(waveforms)}
+
+
+def narrowing(*, bandwidth: float = 1.0) -> TwoLayers:
+    """Return filters of seven taps first, and ear-wide bands at the end: selectivity that grows with depth."""
+    last = replace(power_filterbank(bandwidth=bandwidth), site="stack_end")
+    return TwoLayers(name=_name("narrowing", bandwidth=(bandwidth, 1.0)), first=short_filters(), last=last)
+
+
+def wide_throughout() -> TwoLayers:
+    """Return every sample first, and every 320th at the end: no frequency is preferred anywhere."""
+    first = replace(bare_decimator(hop=1), site="first_conv")
+    return TwoLayers(name="wide-throughout", first=first, last=replace(bare_decimator(), site="stack_end"))
+
+
+REFERENCES: Mapping[str, Callable[..., ReferenceEncoder | TwoLayers]] = {
     "power-filterbank": power_filterbank,
     "linear-stft": linear_stft,
     "bare-decimator": bare_decimator,
@@ -359,6 +406,8 @@ REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
     "ideal-lowpass-decimator": ideal_lowpass_decimator,
     "erb-filters": erb_filters,
     "short-filters": short_filters,
+    "narrowing": narrowing,
+    "wide-throughout": wide_throughout,
 }
 """The reference encoders by name."""
 

@@ -129,7 +129,9 @@ class Stimulus:
     @property
     def timbres(self) -> tuple[str, ...]:
         """Timbre names of the sources that have one, in order."""
-        return tuple(each.timbre for each in self.sources if not isinstance(each, Noise | Click) and each.timbre is not None)
+        return tuple(
+            each.timbre for each in self.sources if not isinstance(each, Noise | Click) and each.timbre is not None
+        )
 
     def truth(self) -> dict[str, Any]:
         """Return the complete ground truth as plain JSON: every partial, note, seed and level, and the labels."""

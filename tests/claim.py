@@ -46,13 +46,15 @@ class Claim:
     """One paragraph for a musician."""
     method: str
     """What was played, what was measured, why these thresholds; for a reader who doubts."""
+    beside: tuple[str, ...] = ()
+    """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.sites) - set(SITES)
+        unknown = {*self.sites, *self.beside} - set(SITES)
         if unknown or not self.sites:
-            raise ValueError(f"sites={self.sites!r} must be some of {', '.join(SITES)}")
+            raise ValueError(f"sites={self.sites!r}, beside={self.beside!r} must be some of {', '.join(SITES)}")
         if self.stance not in STANCES:
             raise ValueError(f"stance={self.stance!r} must be one of {', '.join(STANCES)}")
         if {control.expected for control in self.controls} != {"supported", "refuted"}:
