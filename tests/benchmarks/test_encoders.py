@@ -19,7 +19,7 @@ from workload import build, clips
 from testtone.models.specs import BUNDLED, EncoderSpecError
 from testtone.models.weights import BUNDLED_FOLDER
 
-ROUNDS = 5
+ROUNDS = 3
 FRESH = Path(__file__).with_name("fresh.py")
 
 
