@@ -8,9 +8,13 @@
 `holistic_features`        a random saturating function of the whole spectrum: no part can be read off
 `partly_holistic`          the filterbank and the saturating features side by side, in a stated proportion
 `ideal_lowpass_decimator`  low-pass before decimation: what would alias is gone instead
+`erb_filters`              a first layer of filters as wide as the ear's, or wider in a stated proportion
+`short_filters`            a first layer of a few taps: wide, however they are chosen
+`narrowing`                short filters first, ear-wide bands at the end
+`wide_throughout`          every sample first, every hop-th at the end
 =========================  ===================================================================================
 
-Each is a function of the waveform alone, in float64, cast to float32 at the end. Each offers the one site ``latent``,
+Each is a function of the waveform alone, in float64, cast to float32 at the end. Most offer the one site ``latent``,
 'batch channels frames', with ceil(samples / hop) frames: a last partial hop counts as a frame and is filled with zeros.
 A window stands centred on the middle of its hop; beyond the clip it sees zeros, for `margin_seconds` at either edge.
 The defaults are those of 24 kHz codecs: 320 samples a hop, 75 frames a second.
@@ -331,7 +335,7 @@ def short_filters(*, sample_rate: int = 24_000, taps: int = 7, bands: int = 32) 
 
 
 def _first_layer(name: str, kernels: Floats, centres: Floats, *, sample_rate: int) -> ReferenceEncoder:
-    """Return an encoder of one linear layer: causal filters 'channels taps', first tap first, each of unit peak gain."""
+    """Return an encoder of one linear layer: causal filters 'channels taps', first tap first, unit peak gain."""
     taps = kernels.shape[1]
     unit = kernels / np.abs(np.fft.rfft(kernels, 4 * max(taps, 1024))).max(axis=1, keepdims=True)
 

@@ -29,6 +29,7 @@ from .records import Effect, Measurement, Part, Threshold
 from .statistics import jackknife
 
 VERSION = 1
+AMPLITUDE = 0.5
 SECONDS = 0.25
 """How far to either side of a click its answer is looked for, beyond the encoder's margins."""
 
@@ -54,12 +55,15 @@ def first_layer_isolates(ear: Ear, rng: np.random.Generator, effort: str) -> Pro
     middle = round(seconds * ear.sample_rate) // 2 // stride * stride
     clicks = tuple(
         Stimulus(
-            (Click((middle + offset) / ear.sample_rate),), seconds, ramp_seconds=0.0, label=f"click, sample {offset}"
+            (Click((middle + offset) / ear.sample_rate, AMPLITUDE),),
+            seconds,
+            ramp_seconds=0.0,
+            label=f"click, sample {offset}",
         )
         for offset in range(stride)
     )
     (answers,) = yield [Listen(clicks, Frames(frames), sites=(SITE,))]
-    filters = filters_from_clicks(answers[SITE] / clicks[0].sources[0].amplitude)
+    filters = filters_from_clicks(answers[SITE] / AMPLITUDE)
     widths, centres = noise_bandwidths(filters, sample_rate=ear.sample_rate)
     if len(widths) < 2:
         return {SITE: _unmeasured(f"{len(widths)} filters answer to a click; it takes two to say how sure a mean is")}

@@ -12,6 +12,8 @@ Traps     Several lobes, one for each alias, are counted (see `tuning`): a long 
           narrow, not a unit selective.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,11 +76,7 @@ def _measure(site: str, tones: tuning.Tones, first: NDArray[np.float64], loud: A
             name="tones",
             unit="octaves",
         )
-    ] + [
-        jackknife(lambda kept, each=each: float(each[kept].mean()), len(each), name="units", unit="octaves")
-        for each in octaves
-        if len(each) > 1
-    ]
+    ] + [jackknife(_mean_of(each), len(each), name="units", unit="octaves") for each in octaves if len(each) > 1]
     return Measurement(
         site=site,
         probe="stack_end_selectivity",
@@ -87,6 +85,10 @@ def _measure(site: str, tones: tuning.Tones, first: NDArray[np.float64], loud: A
         sounds=((f"a tone of {tones.hz[len(tones.hz) // 2]:.0f} Hz", tones.loud[len(tones.hz) // 2]),),
         figures={"coverage": {"first": np.sort(octaves[0]).tolist(), "here": np.sort(octaves[1]).tolist()}},
     )
+
+
+def _mean_of(values: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
+    return lambda kept: float(values[kept].mean())
 
 
 def _difference(first: NDArray[np.float64], here: NDArray[np.float64], kept: NDArray[np.bool_]) -> float:

@@ -82,7 +82,7 @@ def tones(rng: np.random.Generator, *, count: int, seconds: float, sample_rate: 
 
 
 def iso_response(loud: NDArray[np.float64], soft: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return squared tuning 'units tones', stated as equal answers, largest 1; units that answer to nothing are left out.
+    """Return squared tuning 'units tones', stated as equal answers, largest 1; units without an answer are left out.
 
     Args:
         loud: 'tones units', mean square answers at `AMPLITUDE`.

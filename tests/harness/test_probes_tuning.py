@@ -69,14 +69,16 @@ def test_a_stride_hides_no_taps() -> None:
 
 def test_the_noise_bandwidth_of_a_boxcar_is_the_rate_over_twice_its_length() -> None:
     widths, centres = first_layer_isolates.noise_bandwidths(np.ones((1, 10)), sample_rate=8_000)
-    assert widths[0] == pytest.approx(400.0) and centres[0] == 0.0
+    assert widths[0] == pytest.approx(400.0)
+    assert centres[0] == 0.0
 
 
 def test_a_first_layer_of_zeros_has_no_width() -> None:
     silent = references._first_layer("silent", np.ones((3, 4)), np.ones(3), sample_rate=8_000)
     object.__setattr__(silent, "transform", lambda samples: np.zeros((len(samples), 3, samples.shape[1])))
     (found,) = measure(FIRST, silent).values()
-    assert found.effect is None and "0 filters answer" in found.reason
+    assert found.effect is None
+    assert "0 filters answer" in found.reason
 
 
 @pytest.mark.parametrize("bandwidth", [0.5, 2.0, 4.0, 8.0])
@@ -119,7 +121,8 @@ def test_a_lobe_for_each_alias_counts() -> None:
 
 def test_without_a_first_layer_there_is_nothing_to_compare_with() -> None:
     (found,) = measure(GROWS, "power-filterbank").values()
-    assert found.not_applicable and "'first_conv'" in found.reason
+    assert found.not_applicable
+    assert "'first_conv'" in found.reason
 
 
 def test_growing_selectivity_is_the_difference_of_what_either_layer_shows() -> None:
@@ -155,4 +158,5 @@ def test_an_encoder_that_never_answers_is_insufficient() -> None:
         transform=lambda samples: np.zeros((len(samples), 2, samples.shape[1] // 320)),
     )
     (found,) = measure(LIMITED, dead).values()
-    assert found.effect is None and "no unit answers" in found.reason
+    assert found.effect is None
+    assert "no unit answers" in found.reason
