@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -229,6 +230,8 @@ class TaggerTask:
         self._seed = seed
         self._begin_with_the_odds()
         self._held_out: tuple[Floats, Floats] | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._ahead: dict[int, Future[tuple[Floats, Floats]]] = {}
 
     def modules(self) -> Mapping[str, nn.Module]:
         """Return the network."""
@@ -236,7 +239,7 @@ class TaggerTask:
 
     def loss(self, step: int, progress: float) -> Tensor:
         """Return the loss of a step."""
-        clips, tags = self._batch(step)
+        clips, tags = self._heard(step)
         logits = self.model(torch.from_numpy(clips).to(self.device))
         return nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(tags).to(self.device))
 
@@ -269,6 +272,13 @@ class TaggerTask:
         share = (tags.sum(dim=0) + 0.5) / (len(tags) + 1.0)
         self.model.output.weight.data.zero_()
         self.model.output.bias.data.copy_(share.logit())
+
+    def _heard(self, step: int) -> tuple[Floats, Floats]:
+        """Return the batch of a step; the next is made meanwhile, on another core if there is one."""
+        ready = self._ahead.pop(step, None)
+        batch = ready.result() if ready is not None else self._batch(step)
+        self._ahead = {step + 1: self._worker.submit(self._batch, step + 1)}
+        return batch
 
     def _batch(self, step: int) -> tuple[Floats, Floats]:
         """Return the clips of a step, coloured, and their tags."""
