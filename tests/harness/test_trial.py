@@ -51,7 +51,6 @@ def toy(**changes: Any) -> Claim:
 
 def says(effect: Effect | None, **more: Any) -> Callable[[Ear, np.random.Generator, str], Probe]:
     """Return a probe that hears one sound and says the same of every encoder but the controls."""
-
     def probe(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         tone = Stimulus.of(Tone((Partial(1000.0, 0.1),)), seconds=0.3)
         (answer,) = yield [Listen((tone,), mean)]
@@ -160,26 +159,16 @@ def test_an_unknown_encoder_has_no_verdict(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("controls", "reason"),
     [
-        (
-            (Control(encoder="half", expected="supported"), CONTROLS[1]),
-            "control half should be supported and is inconclusive (0.5",
-        ),
-        (
-            (CONTROLS[0], Control(encoder="yes", expected="refuted")),
-            "control yes should be refuted and is supported (1.0",
-        ),
-        (
-            (Control(encoder="no", expected="supported"), Control(encoder="yes", expected="refuted")),
-            "control no should be supported and is refuted",
-        ),
-        (
-            (CONTROLS[0], Control(encoder="stranger", expected="refuted")),
-            "control stranger should be refuted and is insufficient",
-        ),
-        (
-            (CONTROLS[0], Control(encoder="broken", expected="refuted")),
-            "control broken should be refuted and is insufficient",
-        ),
+        ((Control(encoder="half", expected="supported"), CONTROLS[1]),
+         "control half should be supported and is inconclusive (0.5"),
+        ((CONTROLS[0], Control(encoder="yes", expected="refuted")),
+         "control yes should be refuted and is supported (1.0"),
+        ((Control(encoder="no", expected="supported"), Control(encoder="yes", expected="refuted")),
+         "control no should be supported and is refuted"),
+        ((CONTROLS[0], Control(encoder="stranger", expected="refuted")),
+         "control stranger should be refuted and is insufficient"),
+        ((CONTROLS[0], Control(encoder="broken", expected="refuted")),
+         "control broken should be refuted and is insufficient"),
     ],
     ids=["undecided", "one side", "both swapped", "unknown", "broken"],
 )
