@@ -52,9 +52,11 @@ class Claim:
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
 
     def __post_init__(self) -> None:
-        unknown = {*self.sites, *self.beside} - set(SITES)
+        unknown = set(self.sites) - set(SITES)
         if unknown or not self.sites:
-            raise ValueError(f"sites={self.sites!r}, beside={self.beside!r} must be some of {', '.join(SITES)}")
+            raise ValueError(f"sites={self.sites!r} must be some of {', '.join(SITES)}")
+        if set(self.beside) - set(SITES):
+            raise ValueError(f"beside={self.beside!r} must be some of {', '.join(SITES)}")
         if self.stance not in STANCES:
             raise ValueError(f"stance={self.stance!r} must be one of {', '.join(STANCES)}")
         if {control.expected for control in self.controls} != {"supported", "refuted"}:

@@ -1,11 +1,12 @@
 """Widths of filters: what the probes must find where the width follows from the construction."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
-from testtone.models import references, resolve
+from testtone.models import layered_references, references, resolve
 from testtone.models.listening import Listener
 from testtone.probes import first_layer_isolates, tuning
 from testtone.probes.hearing import ear_of, hear
@@ -74,7 +75,7 @@ def test_the_noise_bandwidth_of_a_boxcar_is_the_rate_over_twice_its_length() -> 
 
 
 def test_a_first_layer_of_zeros_has_no_width() -> None:
-    silent = references._first_layer("silent", np.ones((3, 4)), np.ones(3), sample_rate=8_000)
+    silent = layered_references._first_layer("silent", np.ones((3, 4)), np.ones(3), sample_rate=8_000)
     object.__setattr__(silent, "transform", lambda samples: np.zeros((len(samples), 3, samples.shape[1])))
     (found,) = measure(FIRST, silent).values()
     assert found.effect is None
@@ -97,7 +98,7 @@ def test_the_ears_own_bands_are_as_wide_as_the_ears() -> None:
 def test_how_steeply_a_unit_answers_is_not_its_selectivity(exponent: float) -> None:
     # A bank of powers, raised: the filters stay the same.
     bank = references.power_filterbank()
-    steep = references.replace(bank, name="steep", transform=lambda samples: bank.transform(samples) ** exponent)
+    steep = dataclasses.replace(bank, name="steep", transform=lambda samples: bank.transform(samples) ** exponent)
     assert value(LIMITED, steep) == pytest.approx(value(LIMITED, bank), abs=TOLERANCE)
 
 
@@ -114,7 +115,7 @@ def test_a_lobe_for_each_alias_counts() -> None:
             windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=1)[:, ::hop]
             return (windows @ kernel)[:, None]
 
-        return references.replace(references.bare_decimator(), name="lobes", transform=transform, margin=0.2)
+        return dataclasses.replace(references.bare_decimator(), name="lobes", transform=transform, margin=0.2)
 
     assert value(LIMITED, encoder(aliases), effort="thorough") > value(LIMITED, encoder(alone), effort="thorough") + 2
 
@@ -152,7 +153,7 @@ def test_tones_keep_clear_of_aliases_that_stand_still() -> None:
 
 
 def test_an_encoder_that_never_answers_is_insufficient() -> None:
-    dead = references.replace(
+    dead = dataclasses.replace(
         references.bare_decimator(),
         name="dead",
         transform=lambda samples: np.zeros((len(samples), 2, samples.shape[1] // 320)),
