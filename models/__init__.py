@@ -9,7 +9,7 @@
 `huggingface`   EnCodec, DAC and Mimi as transformers runs them, from the hub or from a folder
 `crepe`         CREPE, a network trained to hear pitch
 `samplecnn`     SampleCNN: trained as a tagger of rendered music, and untrained in two ways
-`references`    encoders whose answers are known in advance
+`references`    encoders whose answers are known in advance; `layered_references`, those with a first layer
 `listening`     waveforms in, checked activations out
 `reach`         how far around a frame a network listens
 `segments`      sound in seconds that are heard one by one, and normalised

@@ -41,6 +41,7 @@ class EncodecMini(EncodecEncoder):
         # Of codebooks that have to be fitted, only those in use are.
         self._highest_kbps = bandwidth_kbps if fit else max(BANDWIDTHS_KBPS)
         self._decoder = model.decoder.eval().requires_grad_(False)
+        self._quantiser = model.quantizer
 
     def reconstruct(self, waveforms: Tensor, *, bandwidth_kbps: float | None = None) -> Tensor:
         """Return 'batch samples' as they come back from the codes at a bit rate (default: the encoder's own).
@@ -60,8 +61,8 @@ class EncodecMini(EncodecEncoder):
         samples = torch.as_tensor(waveforms, dtype=torch.float32, device=self.device)
         with torch.no_grad():
             latent = self._forward(samples)["latent"]
-            codes = self._quantizer.encode(latent, self._frame_rate, rate)
-            sound: Tensor = self._decoder(self._quantizer.decode(codes))[:, 0, : samples.shape[1]]
+            codes = self._quantiser.encode(latent, self._frame_rate, rate)
+            sound: Tensor = self._decoder(self._quantiser.decode(codes))[:, 0, : samples.shape[1]]
         return sound.cpu()
 
     def to(self, device: str | torch.device) -> EncodecMini:

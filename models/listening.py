@@ -267,6 +267,20 @@ class Listener:
             raise self._fault(f"strides={strides!r} is not a sequence of whole numbers") from None
 
     @cached_property
+    def first_conv_filters(self) -> NDArray[np.float64] | None:
+        """The filters of the first convolution, ``'channels taps'``, if the encoder tells them."""
+        told = getattr(self.encoder, "first_conv_filters", None)
+        if told is None:
+            return None
+        try:
+            filters = np.asarray(told.detach().cpu() if isinstance(told, torch.Tensor) else told, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise self._fault(f"first_conv_filters is a {type(told).__name__}, not 'channels taps'") from None
+        if filters.ndim != 2 or 0 in filters.shape or not np.isfinite(filters).all():
+            raise self._fault(f"first_conv_filters of shape {filters.shape} must be finite 'channels taps'")
+        return filters
+
+    @cached_property
     def margins(self) -> Mapping[str, Margin]:
         """Frames to leave out at the edges, per site: from margin_seconds if declared, else measured.
 

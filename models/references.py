@@ -55,6 +55,7 @@ class ReferenceEncoder:
     margin: float
     """Seconds at either edge in which a window reaches beyond the clip."""
     transform: Callable[[Floats], Floats] = field(repr=False)
+    site: str = "latent"
     centres_hz: tuple[float, ...] | None = field(default=None, repr=False)
     """Centre frequency of each channel in Hz, where a channel has one."""
     reference: bool = True
@@ -63,12 +64,12 @@ class ReferenceEncoder:
     @property
     def frame_rates(self) -> dict[str, float]:
         """Frames per second at the site, Hz."""
-        return {"latent": self.sample_rate / self.hop}
+        return {self.site: self.sample_rate / self.hop}
 
     @property
     def margin_seconds(self) -> dict[str, float]:
         """Seconds to ignore at either edge of a clip."""
-        return {"latent": self.margin}
+        return {self.site: self.margin}
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -76,7 +77,7 @@ class ReferenceEncoder:
         return (self.hop,)
 
     def listen(self, waveforms: Any) -> Mapping[str, NDArray[np.float32]]:
-        """Return ``latent``, float32 'batch channels frames', for real waveforms 'batch samples'.
+        """Return the site, float32 'batch channels frames', for real waveforms 'batch samples'.
 
         Raises:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
@@ -86,7 +87,7 @@ class ReferenceEncoder:
             self.transform(samples[start : start + CLIPS_AT_ONCE]).astype(np.float32)
             for start in range(0, len(samples), CLIPS_AT_ONCE)
         ]
-        return {"latent": np.concatenate(parts)}
+        return {self.site: np.concatenate(parts)}
 
 
 def power_filterbank(

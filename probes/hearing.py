@@ -64,6 +64,8 @@ class Ear:
     strides: tuple[int, ...] | None
     least_seconds: float = 0.0
     """Length of the shortest clip that the encoder hears, where that matters."""
+    first_conv_filters: NDArray[np.float64] | None = None
+    """Filters of the first convolution, 'channels taps', where the encoder tells them."""
     shifted: tuple[str, ...] = ()
     """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
 
@@ -105,6 +107,7 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         missing_frames={site: listener.missing_frames[site] for site in offered},
         strides=listener.strides,
         least_seconds=listener.least_seconds,
+        first_conv_filters=listener.first_conv_filters,
         shifted=tuple(site for site in offered if site in listener.shifted),
     )
 

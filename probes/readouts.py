@@ -4,6 +4,7 @@
 `mean`          RO1, mean over frames, ``[channels]``: what a code holds whatever the start phases; weighted by a Hann
                 window, so that what oscillates does not leak into it
 `log_power`     RO2, log power about the mean, ``[channels]``: how much a channel moves
+`power`         mean square: how much a channel answers, whichever way, ``[channels]``
 `frames`        RO3 and RO6, every frame as it is, ``[channels, frames]``: what a quantiser sees; the frozen waveform
 `BagOfCodes`    RO4, how often each code occurs, ``[codebooks, entries]``: what a codec's tokens say without their order
 `AliasLines`    RO7, complex amplitude of each channel at the frequencies that a tone can fold to
@@ -62,6 +63,15 @@ class LogPower:
     def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
         """``'channels frames'`` -> ``[channels]``."""
         return np.log(FLOOR + frames.var(axis=1))
+
+
+@dataclass(frozen=True)
+class Power:
+    """Mean square over frames, ``[channels]``: how much a channel answers, steadily or in oscillation."""
+
+    def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
+        """``'channels frames'`` -> ``[channels]``."""
+        return np.square(frames).mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -138,3 +148,4 @@ def _solver(lines: tuple[float, ...], count: int, rate: float) -> NDArray[np.flo
 
 mean = Mean()
 log_power = LogPower()
+power = Power()

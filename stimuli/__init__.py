@@ -1,7 +1,7 @@
 """Sounds with known contents, played into an encoder to learn what it does to them.
 
 ``pitch``      MIDI numbers, frequencies, names, chords
-``sources``    what sounds are made of, as frozen records: Partial, Tone, Noise, Note, Render
+``sources``    what sounds are made of, as frozen records: Partial, Tone, Noise, Click, Note, Render
 ``stimulus``   sources that sound together: waveform, ground truth, content hash
 ``complexes``  harmonic and inharmonic complexes, multisines, single partials
 ``timbre``     named timbres, and one note in any of them
@@ -36,6 +36,7 @@ from testtone.stimuli.renders import FluidSynthMissingError as FluidSynthMissing
 from testtone.stimuli.renders import from_midi as from_midi
 from testtone.stimuli.renders import note_render as note_render
 from testtone.stimuli.renders import soundfont as soundfont
+from testtone.stimuli.sources import Click as Click
 from testtone.stimuli.sources import Noise as Noise
 from testtone.stimuli.sources import Note as Note
 from testtone.stimuli.sources import Partial as Partial

@@ -158,7 +158,7 @@ def piece(
     polyphony = int(rng.integers(1, max_polyphony + 1))
     if quality is not None:
         polyphony = max(polyphony, len(QUALITIES[quality]))
-    parts = []
+    parts: list[Part] = []
     left = polyphony
     while left > 0 and len(parts) < 4:
         voices = left if quality is not None and not parts else int(rng.integers(1, left + 1))
@@ -244,7 +244,7 @@ def _notes(
     steady, legato, rest = rng.random() < 0.5, rng.uniform(0.5, 1.0), rng.uniform(0.0, 0.25)
     inversion = int(rng.integers(4))
     previous = centre
-    notes = []
+    notes: list[Note] = []
     start = float(rng.uniform(0.0, 0.2))
     while start < seconds:
         if rng.random() >= rest or not notes:
@@ -295,7 +295,7 @@ def _percussion(rng: np.random.Generator, *, beat: float, seconds: float) -> tup
     pattern = rng.random((len(drums), slots)) < rng.uniform(0.15, 0.6, (len(drums), 1))
     pattern[0, 0] = True
     loudness = rng.uniform(50.0, 120.0)
-    notes = []
+    notes: list[Note] = []
     for tick in range(int(seconds / step) + 1):
         for drum, hits in zip(drums, pattern, strict=True):
             if hits[tick % slots] and tick * step < seconds:

@@ -116,6 +116,30 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Click:
+    """One sample of ``amplitude`` re full scale 1, ``at_seconds`` after the start (the nearest sample)."""
+
+    at_seconds: float
+    amplitude: float = 0.5
+
+    def __post_init__(self) -> None:
+        number(self, "at_seconds", least=0.0, unit="s")
+        number(self, "amplitude", unit="re full scale 1")
+
+    def scaled(self, db: float) -> "Click":
+        """Return the click changed by ``db`` dB."""
+        return dataclasses.replace(self, amplitude=self.amplitude * 10.0 ** (db / 20.0))
+
+    def with_phases(self, rng: np.random.Generator) -> "Click":
+        """Return the click itself: it has no start phase."""
+        return self
+
+    def truth(self) -> dict[str, Any]:
+        """Return the ground truth as plain JSON."""
+        return {"kind": "click", **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True)
 class Note:
     """One note on the clock of its render: fractional MIDI number, velocity 1 to 127, start and end in seconds.
 
@@ -188,7 +212,7 @@ class Render:
         return {"kind": "render", **dataclasses.asdict(self), "notes": [dataclasses.asdict(n) for n in self.notes]}
 
 
-Source = Tone | Noise | Render
+Source = Tone | Noise | Click | Render
 
 
 def number(

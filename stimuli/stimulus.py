@@ -1,7 +1,7 @@
 """A stimulus: sources, a length and ramps; what it sounds like, what is true of it, and its name as a hash.
 
-The order of synthesis is fixed: all partials, then renders, then noise, all in float64; ramps over the sum; one cast to
-float32. Sources of one kind are added in the order given.
+The order of synthesis is fixed: all partials, then renders, clicks and noise, all in float64; ramps over the sum; one
+cast to float32. Sources of one kind are added in the order given.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from testtone.stimuli import pitch, renders
-from testtone.stimuli.sources import TWO_PI, Noise, Note, Partial, Render, Source, Tone, number
+from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Render, Source, Tone, number
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -40,8 +40,8 @@ class Stimulus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
         for each in self.sources:
-            if not isinstance(each, Tone | Noise | Render):
-                raise TypeError(f"sources must hold Tone, Noise or Render, not {type(each).__name__}")
+            if not isinstance(each, Tone | Noise | Click | Render):
+                raise TypeError(f"sources must hold Tone, Noise, Click or Render, not {type(each).__name__}")
         number(self, "seconds", above=0.0, unit="s")
         number(self, "ramp_seconds", least=0.0, most=self.seconds / 2.0, unit="s, half of seconds")
         if len(self._noises(at_snr=True)) > 1:
@@ -76,6 +76,11 @@ class Stimulus:
         for each in self.sources:
             if isinstance(each, Render):
                 wave += renders.waveform(each, samples, sample_rate=sample_rate)
+        for each in self.sources:
+            if isinstance(each, Click):
+                if round(each.at_seconds * sample_rate) >= samples:
+                    raise ValueError(f"at_seconds={each.at_seconds} lies behind the end of {self.seconds} s")
+                wave[round(each.at_seconds * sample_rate)] += each.amplitude
         for noise in self._noises(at_snr=False):
             wave += noise.rms * noise.samples(samples)
         for noise in self._noises(at_snr=True):
@@ -100,6 +105,8 @@ class Stimulus:
             "renders": [_unlabelled(each) for each in self.sources if isinstance(each, Render)],
             "noises": [each.truth() for each in self.sources if isinstance(each, Noise)],
         }
+        clicks = [each.truth() for each in self.sources if isinstance(each, Click)]
+        content |= {"clicks": clicks} if clicks else {}
         text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -122,7 +129,9 @@ class Stimulus:
     @property
     def timbres(self) -> tuple[str, ...]:
         """Timbre names of the sources that have one, in order."""
-        return tuple(each.timbre for each in self.sources if not isinstance(each, Noise) and each.timbre is not None)
+        return tuple(
+            each.timbre for each in self.sources if not isinstance(each, Noise | Click) and each.timbre is not None
+        )
 
     def truth(self) -> dict[str, Any]:
         """Return the complete ground truth as plain JSON: every partial, note, seed and level, and the labels."""
@@ -242,7 +251,9 @@ def _source(truth: Mapping[str, Any]) -> Source:
             return Tone(**{**fields, "partials": tuple(Partial(**each) for each in fields["partials"])})
         case "noise":
             return Noise(**fields)
+        case "click":
+            return Click(**fields)
         case "render":
             return Render(**{**fields, "notes": tuple(Note(**each) for each in fields["notes"])})
         case kind:
-            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, render")
+            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, click, render")

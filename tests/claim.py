@@ -46,6 +46,8 @@ class Claim:
     """One paragraph for a musician."""
     method: str
     """What was played, what was measured, why these thresholds; for a reader who doubts."""
+    beside: tuple[str, ...] = ()
+    """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
 
@@ -53,6 +55,8 @@ class Claim:
         unknown = set(self.sites) - set(SITES)
         if unknown or not self.sites:
             raise ValueError(f"sites={self.sites!r} must be some of {', '.join(SITES)}")
+        if set(self.beside) - set(SITES):
+            raise ValueError(f"beside={self.beside!r} must be some of {', '.join(SITES)}")
         if self.stance not in STANCES:
             raise ValueError(f"stance={self.stance!r} must be one of {', '.join(STANCES)}")
         if {control.expected for control in self.controls} != {"supported", "refuted"}:

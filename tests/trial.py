@@ -196,11 +196,11 @@ class Bench:
                     self._heard[each.id, spec] = Heard({}, None, None, 0.0)
                     continue
                 try:
-                    ear = ear_of(listener, each.sites)
+                    ear = ear_of(listener, (*each.beside, *each.sites))
                 except EncoderFault as fault:
                     self._heard[each.id, spec] = Heard(None, str(fault), None, 0.0)
                     continue
-                if not ear.sites:
+                if not set(ear.sites) & set(each.sites):
                     self._heard[each.id, spec] = Heard({}, None, None, 0.0)
                     continue
                 probes[each.id] = (ear, each.probe(ear, generator(each.id, self.seed), self.effort))

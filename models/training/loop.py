@@ -114,7 +114,7 @@ def train(
             if not math.isfinite(value):
                 raise TrainingError(f"the loss is {value} at step {state.step}; {folder / CHECKPOINT} is from before")
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.clip(CLIP_NORM)
             optimiser.step(min(1.0, (state.step + 1) / WARM_UP_STEPS) * task.schedule(progress))
             smooth = value if smooth is None else 0.99 * smooth + 0.01 * value

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from testtone.stimuli import Noise, Partial, Stimulus, Tone, multisine, partial_tone, silence
+from testtone.stimuli import Click, Noise, Partial, Stimulus, Tone, multisine, partial_tone, silence
 from testtone.stimuli.stimulus import additive
 
 RATE = 24000
@@ -181,3 +181,18 @@ def test_tone_rms_is_the_level_of_its_waveform():
     tone = Tone((Partial(400.0, 0.3), Partial(700.0, 0.1, 2.0)))
     wave = Stimulus.of(tone, seconds=1.0, ramp_seconds=0.0).render(RATE)
     assert tone.rms == pytest.approx(math.sqrt(np.mean(wave.astype(float) ** 2)), rel=1e-6)
+
+
+def test_a_click_is_one_sample_where_it_says() -> None:
+    clip = Stimulus.of(Click(0.25, 0.5), seconds=1.0, ramp_seconds=0.0)
+    wave = clip.render(8_000)
+    assert np.flatnonzero(wave).tolist() == [2_000]
+    assert wave[2_000] == 0.5
+    assert np.abs(clip.scaled(-6.0206).render(8_000)).max() == pytest.approx(0.25, rel=1e-4)
+    assert Stimulus.from_truth(clip.truth()) == clip
+    assert clip.sha256 != Stimulus.of(Click(0.26, 0.5), seconds=1.0, ramp_seconds=0.0).sha256
+
+
+def test_a_click_behind_the_end_is_named() -> None:
+    with pytest.raises(ValueError, match=r"at_seconds=1\.0 lies behind the end of 1\.0 s"):
+        Stimulus.of(Click(1.0), seconds=1.0).render(8_000)
