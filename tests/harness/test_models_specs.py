@@ -120,7 +120,9 @@ def test_options_follow_a_colon() -> None:
 def test_bundled_encoders_offer_what_is_documented(name: str) -> None:
     untrained = name.endswith(("khz-default", "khz-gain"))
     encoder = resolve(f"{name}:quantise=False" if untrained else name)
-    extra = {"name", "sample_rate", "listen", "hop", "margin", "transform", "centres_hz", "codebooks", "perplexities"}
+    contract = {"name", "sample_rate", "listen"}
+    reference = {"hop", "margin", "transform", "centres_hz", "site", "first", "last"}
+    extra = contract | reference | {"codebooks", "perplexities", "model"}
     offered = {attribute for attribute in dir(encoder) if not attribute.startswith("_")}
     assert offered <= extra | set(OPTIONAL_ATTRIBUTES)
 

@@ -1,5 +1,6 @@
 """The tagger's task: tags that say what sounds, areas that count pairs, steps that can be heard again."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -40,6 +41,9 @@ def piece(*keys: float, program: int = 0, percussion: bool = False, **settings) 
     return music.Piece(tuple(parts), 2.678, 0.05, 0, **settings)
 
 
+PIPE_ORGAN = piece(69.0, program=19)
+
+
 def borne(each: music.Piece) -> set[str]:
     return {tag for tag, value in zip(TAGS, tags_of(each), strict=True) if value}
 
@@ -50,30 +54,30 @@ def borne(each: music.Piece) -> set[str]:
         pytest.param(
             piece(60.0, 64.0, 67.0, quality="major"),
             {
-                "instrument: keys",
+                "instrument: plucked or struck strings",
                 "register: middle",
-                "polyphony: three or four",
-                "chord: major",
+                "polyphony: three or more",
+                "chord: triad",
                 "texture: few onsets",
+                "texture: dying away",
             },
             id="a held chord",
         ),
         pytest.param(
             piece(40.0, 80.0, program=73, percussion=True),
             {
-                "instrument: pipe",
+                "instrument: blown",
                 "register: low",
                 "register: high",
-                "polyphony: two",
                 "texture: percussion",
                 "texture: many onsets",
             },
             id="a flute in two registers, with a drum",
         ),
         pytest.param(
-            piece(*range(60, 66), program=56),
-            {"instrument: brass", "register: middle", "polyphony: five or more", "texture: few onsets"},
-            id="six trumpets on no chord",
+            piece(60.0, program=48),
+            {"instrument: bowed, voices, pads", "register: middle", "polyphony: one", "texture: few onsets"},
+            id="one note of strings",
         ),
     ],
 )
@@ -86,7 +90,7 @@ def test_every_tag_belongs_to_a_group_and_is_neither_rare_nor_everywhere():
     pieces = [each for index in range(16) for each in TaggedMusic(seed=0).pieces(index)]
     shares = dict(zip(TAGS, np.mean([tags_of(each) for each in pieces], axis=0), strict=True))
     assert len(pieces) == 16 * CHUNK_CLIPS
-    assert 0.04 < min(shares.values()) < max(shares.values()) < 0.85, shares
+    assert 0.05 < min(shares.values()) < max(shares.values()) < 0.8, shares
 
 
 def test_pieces_follow_from_seed_and_chunk():
@@ -265,6 +269,22 @@ def test_recordings_without_tags_are_refused(tmp_path: Path):
     (tmp_path / "one.wav").write_bytes(b"")
     with pytest.raises(TrainingError, match="learns tags, and these recordings have none"):
         TaggerTask(Folder(tmp_path, seed=0), seed=0)
+
+
+@needs_fluidsynth
+def test_a_chunk_may_be_out_of_tune(monkeypatch):
+    monkeypatch.setattr(tagger, "CHUNK_CLIPS", 1)
+    heard = {}
+    for cents in (0.0, 80.0):
+        source = TaggedMusic(seed=1, tuning_cents=cents)
+        monkeypatch.setattr(source, "_piece", lambda rng, seconds: dataclasses.replace(PIPE_ORGAN, seconds=seconds))
+        clips, _ = source.chunk(0)
+        assert clips.shape == (1, SAMPLES)
+        heard[cents] = np.abs(np.fft.rfft(clips[0] * np.hanning(len(clips[0]))))[: SAMPLES // 20].argmax()
+        rate = source._rate(0)
+    moved = 1200 * math.log2(heard[80.0] / heard[0.0])
+    assert moved == pytest.approx(1200 * math.log2(SAMPLE_RATE / rate), abs=3.0)
+    assert 10.0 < abs(moved) <= 80.0
 
 
 def test_levels_stay_in_their_range():
