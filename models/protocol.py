@@ -42,7 +42,7 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "a site of one frame a clip gives one frame a window. Absent: any length.",
     "shift_samples": "int, with input_samples: samples from window to window. Absent: 1/64 of the window.",
     "dequantise": "callable: codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames'.",
-    "reconstruct": "callable: waveforms 'batch samples', bandwidth_kbps= -> 'batch samples' as they come back from codes.",
+    "reconstruct": "callable: waveforms 'batch samples', bandwidth_kbps= -> 'batch samples', back from their codes.",
     "tags": "tuple of str, what a classifier names, in the order of its outputs.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }
