@@ -191,3 +191,24 @@ def test_a_shipped_claim_tells_two_references_apart(pytester: pytest.Pytester) -
         "test_holistic_texture[holistic-features-latent]": "PASSED",
     }
     run.stdout.fnmatch_lines(["refuted: The code is one texture of the whole mixture, not a sum of its parts."])
+
+
+# --- twins ----------------------------------------------------------------------------------------------------------
+
+
+def test_twins_come_beside_the_encoders_they_belong_to(pytester: pytest.Pytester) -> None:
+    run = check(pytester, "--encoder=twins", "--encoder=samplecnn", "--collect-only", "-q", "-k", "open", encoder=None)
+    specs = ("samplecnn", "samplecnn-default", "samplecnn-gain")
+    assert collected(run) == [f"test_level_open[{spec}-latent]" for spec in specs]
+
+
+def test_twins_alone_are_those_of_the_encoders_on_trial_by_default(pytester: pytest.Pytester) -> None:
+    run = check(pytester, "--encoder=twins", "--collect-only", "-q", "-k", "open", encoder=None)
+    twins = [f"{spec}-{init}" for spec in DEFAULT_ENCODERS for init in ("default", "gain")]
+    assert collected(run) == [f"test_level_open[{spec}-latent]" for spec in (*DEFAULT_ENCODERS, *twins)]
+
+
+def test_an_encoder_without_twins_is_named(pytester: pytest.Pytester) -> None:
+    run = check(pytester, "--encoder=twins", "--encoder=polyphase", "--collect-only", encoder=None)
+    assert run.ret == pytest.ExitCode.USAGE_ERROR
+    run.stderr.fnmatch_lines(["ERROR: --encoder: polyphase has no twins; encoders that have: encodec-mini*"])
