@@ -96,6 +96,7 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         minutes=options.minutes,
         recipe=source.recipe(),
+        commit=_commit(),
         show_progress=not options.quiet,
     )
     if state.seconds < 60.0 * options.minutes:
@@ -172,6 +173,8 @@ def _provenance(options: argparse.Namespace, source: Material, state: State, dev
     """Return where weights come from: command, data, seed, versions, hardware."""
     command = ["python", "-m", "testtone.models.training", options.name, "--data", options.data]
     command += ["--minutes", f"{options.minutes:g}", "--seed", str(options.seed), "--device", device]
+    command += [] if options.threads is None else ["--threads", str(options.threads)]
+    command += [word for path in options.soundfont for word in ("--soundfont", path.name)]
     record: dict[str, Any] = {
         "name": options.name,
         "command": " ".join(command),
@@ -180,7 +183,7 @@ def _provenance(options: argparse.Namespace, source: Material, state: State, dev
         "seed": options.seed,
         "steps": state.step,
         "minutes": round(state.seconds / 60, 1),
-        "commit": _commit(),
+        "commit": state.commit,
         "hardware": f"{platform.machine()}, {os.cpu_count()} processors, {torch.get_num_threads()} threads, {device}",
         "versions": {name: metadata.version(name) for name in ("torch", "numpy", "encodec", "pretty-midi")}
         | {"fluidsynth": renders.fluidsynth_version() if renders.available() else None},

@@ -77,10 +77,19 @@ class State:
     task: str = ""
     recipe: str = ""
     """What is heard, as JSON: a run goes on with the material it began with."""
+    commit: str | None = None
+    """Of the code that it began with."""
 
 
 def train(
-    task: Task, *, folder: Path, seed: int, minutes: float, recipe: Mapping[str, Any], show_progress: bool = True
+    task: Task,
+    *,
+    folder: Path,
+    seed: int,
+    minutes: float,
+    recipe: Mapping[str, Any],
+    commit: str | None = None,
+    show_progress: bool = True,
 ) -> State:
     """Train for `minutes` in all, what earlier calls trained included; go on from the checkpoint in `folder`.
 
@@ -92,7 +101,7 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     optimiser = Optimiser(task.modules().values(), learning_rate=task.learning_rate)
-    begun = State(seed=seed, task=task.name, recipe=json.dumps(recipe, sort_keys=True))
+    begun = State(seed=seed, task=task.name, recipe=json.dumps(recipe, sort_keys=True), commit=commit)
     state = _resume(folder / CHECKPOINT, task, optimiser, begun) if (folder / CHECKPOINT).exists() else begun
     total = 60.0 * minutes
     smooth: float | None = None
