@@ -559,7 +559,10 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
         return None if isinstance(value, str) and value else "does not say in words what is done to the level"
     if name == "module":
         return None if _is_module(value) else "is not a torch.nn.Module"
-    if name in ("to", "dequantise", "listen_with_gradient"):
+    if name == "tags":
+        named = isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value)
+        return None if named else "is not a tuple of names"
+    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient"):
         return None if callable(value) else "cannot be called"
     if name == "device":
         try:

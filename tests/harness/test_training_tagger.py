@@ -225,7 +225,7 @@ def test_it_learns(cheap_task):
         loss.backward()
         optimiser.step(1.0 - step / 16)
         losses.append(float(loss.detach()))
-    assert np.mean(losses[-4:]) < 0.5 * np.mean(losses[:4]), losses
+    assert np.mean(losses[-4:]) < 0.85 * np.mean(losses[:4]), losses
 
 
 def test_a_checkpoint_holds_all_that_was_learned(cheap_task, tmp_path: Path):
