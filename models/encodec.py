@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ._torchaudio import import_encodec
+from .initialisation import draw_with_gain, effective_weight, own_random_numbers, twin_name
 from .quantisers import Codebooks, calibration_waveforms, fit_residual_codebooks
 from .weights import WeightsError, fetch, load_state, sha256_of_file, sha256_of_state
 
@@ -114,7 +114,7 @@ class EncodecEncoder:
     @cached_property
     def first_conv_filters(self) -> NDArray[np.float32]:
         """The first convolution as a correlation, 'channels taps'."""
-        weight = _effective_weight(_convolution(self.module[0]))
+        weight = effective_weight(_convolution(self.module[0]))
         filters: NDArray[np.float32] = weight[:, 0].cpu().numpy().copy()
         return filters
 
@@ -330,16 +330,10 @@ def untrained(
         bandwidth_kbps: bit rate, which decides how many codebooks are used.
         quantise: offer ``quantised`` and ``codes``; without, nothing is fitted, and the first `listen` is faster.
     """
-    if init not in ("default", "gain"):
-        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
-    if not gain > 0:
-        raise ValueError(f"gain={gain} must be positive")
+    name = twin_name("encodec-24khz", init=init, seed=seed, gain=gain, usual_gain=GAIN)
     model = _empty_model(seed=seed)
-    settings = [f"seed={seed}"] if seed else []
     if init == "gain":
-        _draw_with_gain(model.encoder, gain=gain, generator=torch.Generator().manual_seed(seed))
-        settings += [f"gain={gain:g}"] if gain != GAIN else []
-    name = f"encodec-24khz-{init}" + (f"({', '.join(settings)})" if settings else "")
+        draw_with_gain(model.encoder, gain=gain, seed=seed)
     return EncodecEncoder(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=True, quantise=quantise)
 
 
@@ -356,58 +350,10 @@ def untrained_gain(*, seed: int = 0, **options: Any) -> EncodecEncoder:
 def _empty_model(*, seed: int = 0) -> Any:
     """Return an `EncodecModel` at 24 kHz with the package's own initialisation."""
     package = import_encodec()
-    with _own_random_numbers(seed), warnings.catch_warnings():
+    with own_random_numbers(seed), warnings.catch_warnings():
         # The package normalises its weights in a way that torch has deprecated.
         warnings.simplefilter("ignore", FutureWarning)
         return package.EncodecModel.encodec_model_24khz(pretrained=False)
-
-
-@contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    """Draw from `seed` inside, and leave the global generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
-def _draw_with_gain(module: nn.Module, *, gain: float, generator: torch.Generator) -> None:
-    """Draw every weight from N(0, gain^2 / fan-in) and set every bias to zero, in order of the modules."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv1d | nn.Linear):
-            shape = tuple(_effective_weight(layer).shape)
-            weight = torch.randn(shape, generator=generator) * gain / math.prod(shape[1:]) ** 0.5
-            _set_weight(layer, weight)
-            if layer.bias is not None:
-                layer.bias.data.zero_()
-        elif isinstance(layer, nn.LSTM):
-            for name, values in layer.named_parameters():
-                if name.startswith("bias"):
-                    values.data.zero_()
-                else:
-                    weight = torch.randn(values.shape, generator=generator)
-                    values.data.copy_(weight * gain / values.shape[1] ** 0.5)
-
-
-def _is_normalised(layer: nn.Module) -> bool:
-    """Tell whether the weight is a direction `weight_v` times a length `weight_g`, as torch's weight_norm makes it."""
-    return hasattr(layer, "weight_g") and hasattr(layer, "weight_v")
-
-
-def _effective_weight(layer: Any) -> Tensor:
-    """Return the weight that a convolution or linear layer multiplies by."""
-    if _is_normalised(layer):
-        return torch._weight_norm(layer.weight_v.data, layer.weight_g.data, 0)
-    weight: Tensor = layer.weight.data
-    return weight
-
-
-def _set_weight(layer: Any, weight: Tensor) -> None:
-    """Make `weight` the effective weight of a layer."""
-    if _is_normalised(layer):
-        layer.weight_v.data.copy_(weight)
-        layer.weight_g.data.copy_(weight.flatten(1).norm(dim=1).reshape(layer.weight_g.shape))
-    # A normalised layer keeps its last effective weight as a plain attribute, renewed at each forward.
-    layer.weight.data.copy_(weight)
 
 
 def _effective_size(layer: nn.Module) -> int:

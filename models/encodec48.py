@@ -32,11 +32,10 @@ from .encodec import (
     GAIN,
     EncodecEncoder,
     _convolutions,
-    _draw_with_gain,
-    _own_random_numbers,
     load_published,
     refuse_unfitted,
 )
+from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .reach import Reach, memory_seconds, padding_left, reach
 from .segments import Segments, normalised
 
@@ -181,16 +180,10 @@ def untrained(
         bandwidth_kbps: bit rate, which decides how many codebooks are used.
         quantise: offer ``quantised`` and ``codes``; without, nothing is fitted, and the first `listen` is faster.
     """
-    if init not in ("default", "gain"):
-        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
-    if not gain > 0:
-        raise ValueError(f"gain={gain} must be positive")
+    name = twin_name("encodec-48khz", init=init, seed=seed, gain=gain, usual_gain=GAIN)
     model = _empty_model(seed=seed)
-    settings = [f"seed={seed}"] if seed else []
     if init == "gain":
-        _draw_with_gain(model.encoder, gain=gain, generator=torch.Generator().manual_seed(seed))
-        settings += [f"gain={gain:g}"] if gain != GAIN else []
-    name = f"encodec-48khz-{init}" + (f"({', '.join(settings)})" if settings else "")
+        draw_with_gain(model.encoder, gain=gain, seed=seed)
     return Encodec48Encoder(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=True, quantise=quantise)
 
 
@@ -207,6 +200,6 @@ def untrained_gain(*, seed: int = 0, **options: Any) -> Encodec48Encoder:
 def _empty_model(*, seed: int = 0) -> Any:
     """Return an `EncodecModel` at 48 kHz with the package's own initialisation."""
     package = import_encodec()
-    with _own_random_numbers(seed), warnings.catch_warnings():
+    with own_random_numbers(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return package.EncodecModel.encodec_model_48khz(pretrained=False)

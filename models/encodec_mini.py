@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ._torchaudio import import_encodec
-from .encodec import BANDWIDTH_KBPS, GAIN, EncodecEncoder, _draw_with_gain, _own_random_numbers
+from .encodec import BANDWIDTH_KBPS, GAIN, EncodecEncoder
+from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .weights import WeightsError, bundled, sha256_of_file
 
 NAME = "encodec-mini"
@@ -84,7 +85,7 @@ def empty_model(*, seed: int = 0) -> Any:
         "causal": True,
         "lstm": 2,
     }
-    with _own_random_numbers(seed), warnings.catch_warnings():
+    with own_random_numbers(seed), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         encoder = package.modules.SEANetEncoder(**options)
         decoder = package.modules.SEANetDecoder(**options)
@@ -118,18 +119,10 @@ def untrained(
     bandwidth_kbps: float = BANDWIDTH_KBPS,
 ) -> EncodecMini:
     """Return the twin that was never trained, with codebooks fitted to it; see `encodec.untrained`."""
-    if init not in ("default", "gain"):
-        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
-    if not gain > 0:
-        raise ValueError(f"gain={gain} must be positive")
+    name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
     model = empty_model(seed=seed)
-    settings = [f"seed={seed}"] if seed else []
     if init == "gain":
-        generator = torch.Generator().manual_seed(seed)
-        _draw_with_gain(model.encoder, gain=gain, generator=generator)
-        _draw_with_gain(model.decoder, gain=gain, generator=generator)
-        settings += [f"gain={gain:g}"] if gain != GAIN else []
-    name = f"{NAME}-{init}" + (f"({', '.join(settings)})" if settings else "")
+        draw_with_gain(model.encoder, model.decoder, gain=gain, seed=seed)
     return EncodecMini(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=True)
 
 

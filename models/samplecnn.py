@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -35,6 +34,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .quantisers import calibration_waveforms
 from .weights import WeightsError, bundled, sha256_of_file, sha256_of_state
 
@@ -246,7 +246,7 @@ def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
         with safe_open(path, framework="pt") as file:
             tags = tuple(json.loads(file.metadata()["testtone"])["tags"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        with _own_random_numbers(0):
+        with own_random_numbers(0):
             model = SampleCNN(tags=len(tags))
         model.load_state_dict(tensors, strict=True)
     except Exception as error:
@@ -265,19 +265,14 @@ def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, ga
         seed: of the weights. Global generators are left as they were.
         gain: of the initialisation with gain.
     """
-    if init not in ("default", "gain"):
-        raise ValueError(f"init={init!r} must be 'default' or 'gain'")
-    if not gain > 0:
-        raise ValueError(f"gain={gain} must be positive")
-    with _own_random_numbers(seed):
+    name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
+    with own_random_numbers(seed):
         model = SampleCNN(tags=1)
-    settings = [f"seed={seed}"] if seed else []
     if init == "gain":
-        _draw_with_gain(model, gain=gain, generator=torch.Generator().manual_seed(seed))
-        settings += [f"gain={gain:g}"] if gain != GAIN else []
+        draw_with_gain(model, gain=gain, seed=seed)
     else:
         _calibrate(model)
-    return SampleCNNEncoder(model, name=f"samplecnn-{init}" + (f"({', '.join(settings)})" if settings else ""))
+    return SampleCNNEncoder(model, name=name)
 
 
 def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
@@ -288,24 +283,6 @@ def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
 def untrained_gain(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
     """Return `untrained` with the initialisation with gain."""
     return untrained(init="gain", seed=seed, **options)
-
-
-@contextmanager
-def _own_random_numbers(seed: int) -> Iterator[None]:
-    """Draw from `seed` inside, and leave the global generator as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
-
-
-def _draw_with_gain(module: nn.Module, *, gain: float, generator: torch.Generator) -> None:
-    """Draw every weight from N(0, gain^2 / fan-in) and set every bias to zero, in order of the modules."""
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv1d | nn.Linear):
-            fan_in = math.prod(layer.weight.shape[1:])
-            layer.weight.data.copy_(torch.randn(layer.weight.shape, generator=generator) * gain / fan_in**0.5)
-            if layer.bias is not None:
-                layer.bias.data.zero_()
 
 
 def _calibrate(model: SampleCNN) -> None:

@@ -69,7 +69,7 @@ def first_layer_isolates(ear: Ear, rng: np.random.Generator, effort: str) -> Pro
         return {SITE: _unmeasured(f"{len(widths)} filters answer to a click; it takes two to say how sure a mean is")}
     isolation = -np.log2(widths / [erb_hz(hz) for hz in centres])
     effect = _mean("isolation", isolation)
-    taps = _length(filters)
+    taps = filters.shape[1]
     bound = -np.log2(ear.sample_rate / (2 * taps) / np.array([erb_hz(hz) for hz in centres]))
     parts = [
         Part(
@@ -134,10 +134,6 @@ def noise_bandwidths(
     gains = np.square(np.abs(np.fft.rfft(kept, points)))
     widths = sample_rate / 2 * np.square(kept).sum(axis=1) / gains.max(axis=1, initial=1e-300)
     return widths, gains.argmax(axis=1) * sample_rate / points if len(kept) else np.zeros(0)
-
-
-def _length(filters: NDArray[np.float64]) -> int:
-    return int(filters.shape[1])
 
 
 def _mean(name: str, values: NDArray[np.float64], *, unit: str = "octaves") -> Effect:

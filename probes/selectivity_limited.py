@@ -27,13 +27,7 @@ THRESHOLD = Threshold(1.0, 0.5)
 
 def selectivity_limited(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how much wider than the ear's filters the units of each site are; see the module."""
-    tones = tuning.tones(
-        rng,
-        count=tuning.SIZES[effort],
-        seconds=ear.seconds(tuning.FRAMES),
-        sample_rate=ear.sample_rate,
-        frame_rates=[ear.frame_rates[site] for site in ear.sites],
-    )
+    tones = tuning.tones_for(ear, rng, effort)
     loud, soft = yield [Listen(tones.loud, power), Listen(tones.soft, power)]
     return {site: _measure(site, tones, loud[site], soft[site]) for site in ear.sites}
 

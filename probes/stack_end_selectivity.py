@@ -44,13 +44,7 @@ def stack_end_selectivity(ear: Ear, rng: np.random.Generator, effort: str) -> Pr
             )
             for site in sites
         }
-    tones = tuning.tones(
-        rng,
-        count=tuning.SIZES[effort],
-        seconds=ear.seconds(tuning.FRAMES),
-        sample_rate=ear.sample_rate,
-        frame_rates=[ear.frame_rates[site] for site in ear.sites],
-    )
+    tones = tuning.tones_for(ear, rng, effort)
     loud, soft = yield [Listen(tones.loud, power), Listen(tones.soft, power)]
     first = tuning.iso_response(loud[FIRST], soft[FIRST])
     return {site: _measure(site, tones, first, loud, soft) for site in sites}

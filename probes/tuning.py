@@ -16,7 +16,7 @@ that would give equal answers, as physiologists state it. A linear filter has p 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from scipy import stats
 from testtone.stimuli import Stimulus, partial_tone
 from testtone.stimuli.designs import erb_hz, erb_rate, hz_from_erb_rate
 
+from .hearing import Ear
 from .records import Effect
 from .statistics import CONFIDENCE, jackknife, standard_error
 
@@ -78,6 +79,17 @@ def tones(rng: np.random.Generator, *, count: int, seconds: float, sample_rate: 
     ]
     return Tones(
         np.array(hz), tuple(sounds), tuple(each.scaled(-STEP_DB) for each in sounds), np.arange(count) % BLOCKS
+    )
+
+
+def tones_for(ear: Ear, rng: np.random.Generator, effort: str) -> Tones:
+    """Draw the tones that a probe of this effort plays to an encoder, long enough for all sites it looks at."""
+    return tones(
+        rng,
+        count=SIZES[effort],
+        seconds=ear.seconds(FRAMES),
+        sample_rate=ear.sample_rate,
+        frame_rates=[ear.frame_rates[site] for site in ear.sites],
     )
 
 
@@ -144,12 +156,4 @@ def joined(value: float, name: str, *terms: Effect) -> Effect:
 
 def shifted(effect: Effect, by: float, *, name: str) -> Effect:
     """Return an effect moved by a constant."""
-    return Effect(
-        name=name,
-        value=effect.value + by,
-        low=effect.low + by,
-        high=effect.high + by,
-        confidence=effect.confidence,
-        unit=effect.unit,
-        n=effect.n,
-    )
+    return replace(effect, name=name, value=effect.value + by, low=effect.low + by, high=effect.high + by)

@@ -20,7 +20,7 @@ from typing import Any
 from markupsafe import Markup
 
 from . import wording
-from .page import _UNPRINTABLE, _environment, _flat
+from .page import _UNPRINTABLE, _environment, _flat, save
 from .schema import check
 
 Record = Mapping[str, Any]
@@ -142,10 +142,7 @@ def write(gallery: dict[str, Any], path: str | Path) -> Path:
         TypeError, ValueError: see ``render``.
         OSError: if the file cannot be written.
     """
-    page = render(gallery)
-    path = Path(path)
-    path.write_text(page, encoding="utf-8", newline="\n")
-    return path
+    return save(render(gallery), path)
 
 
 def si_sdr(db: Any) -> str:

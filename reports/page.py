@@ -180,7 +180,15 @@ def write(report: dict[str, Any], path: str | Path) -> Path:
         TypeError, ValueError: see ``render``.
         OSError: if the file cannot be written.
     """
-    page = render(report)
+    return save(render(report), path)
+
+
+def save(page: str, path: str | Path) -> Path:
+    """Write a page as UTF-8 with the same line ends everywhere, and return its path.
+
+    Raises:
+        OSError: if the file cannot be written.
+    """
     path = Path(path)
     path.write_text(page, encoding="utf-8", newline="\n")
     return path

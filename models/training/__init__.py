@@ -7,5 +7,6 @@
 `optimiser`     orthogonalised momentum
 `codec`         the task of `encodec-mini`, and its held-out figures
 `tagger`        the task of `samplecnn`, and its held-out figures
+`gallery`       held-out clips as they come back from `encodec-mini`, to be heard
 ==============  ==========================================================================
 """

@@ -16,6 +16,7 @@ import torch
 from testtone.models import encodec, huggingface, resolve
 from testtone.models.encodec import EncodecEncoder
 from testtone.models.huggingface import HuggingFaceEncoder, pretrained
+from testtone.models.initialisation import draw_with_gain
 from testtone.models.listening import Listener
 from testtone.models.protocol import OPTIONAL_ATTRIBUTES, SITES, Encoder
 from testtone.models.specs import EncoderSpecError
@@ -247,7 +248,7 @@ def twins() -> tuple[Any, EncodecEncoder, Any, HuggingFaceEncoder]:
     """Return EnCodec at 24 kHz with random weights and entries: the package's model, ours, transformers', ours."""
     ours = encodec._empty_model(seed=3)
     # Its own initialisation hardly tells one sound from another.
-    encodec._draw_with_gain(ours.encoder, gain=encodec.GAIN, generator=torch.Generator().manual_seed(3))
+    draw_with_gain(ours.encoder, gain=encodec.GAIN, seed=3)
     codebooks = [layer._codebook for layer in ours.quantizer.vq.layers]
     with torch.no_grad():
         spread(codebooks, ours.encoder(noise(2, samples=24_000)[:, None]))

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from testtone.models import samplecnn
 from testtone.models.training.loop import TrainingError
 from testtone.models.training.material import FmaSmall, Folder, Synth, Windows, fma_tracks, material
+from testtone.models.training.tagger import TaggedRecordings, TaggerTask
 
 RATE = 24_000
 
@@ -144,3 +146,20 @@ def test_another_table_is_named(tmp_path: Path) -> None:
     table.write_text("a,b\nc,d\ne,f\n1,2\n")
     with pytest.raises(TrainingError, match=r"has no column \('set', 'subset'\)"):
         fma_tracks(table, split="training")
+
+
+def test_the_tagger_learns_the_genre_that_a_file_has(fma: Path) -> None:
+    source = TaggedRecordings(FmaSmall(fma, seed=0))
+    clips, genres = source.chunk(0)
+    assert source.tags == ("Folk", "Hip-Hop")
+    assert clips.shape == (len(genres), samplecnn.SAMPLES)
+    for clip, row in zip(clips, genres, strict=True):
+        folk = round(peak_hz(clip, samplecnn.SAMPLE_RATE) / 440.0) == 2
+        assert row.tolist() == ([1.0, 0.0] if folk else [0.0, 1.0])
+    assert {tuple(row) for row in genres.tolist()} == {(1.0, 0.0), (0.0, 1.0)}
+
+
+def test_the_tagger_needs_tags(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440.0, seconds=1.0, sample_rate=RATE), RATE)
+    with pytest.raises(TrainingError, match="these recordings have none; use synth or fma_small:DIR"):
+        TaggerTask(Folder(tmp_path, seed=0), seed=0)
