@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,24 +124,27 @@ class Heard:
     """This probe's share of the time: its own, and of each pass in proportion to the clips it asked for."""
 
 
+Key = TypeVar("Key", bound=Hashable)
+"""What probes are called by whoever runs them."""
+
 Progress = Callable[[int, int], None]
 """Told after each batch: sounds heard so far in this round, and sounds in all."""
 
 
 def hear(
-    listener: Listener, probes: Mapping[str, tuple[Ear, Probe]], *, progress: Progress | None = None
-) -> dict[str, Heard]:
+    listener: Listener, probes: Mapping[Key, tuple[Ear, Probe]], *, progress: Progress | None = None
+) -> dict[Key, Heard]:
     """Run probes on one encoder in step, each sound listened to once a round.
 
     A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round
     in which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
     """
-    done: dict[str, Heard] = {}
+    done: dict[Key, Heard] = {}
     spent = dict.fromkeys(probes, 0.0)
-    answers: dict[str, Sequence[Answer] | None] = dict.fromkeys(probes, None)
+    answers: dict[Key, Sequence[Answer] | None] = dict.fromkeys(probes, None)
     silence = _Silence(listener)
     while answers:
-        asked: dict[str, Sequence[Listen]] = {}
+        asked: dict[Key, Sequence[Listen]] = {}
         for key, answer in answers.items():
             started = time.perf_counter()
             try:
@@ -174,17 +177,17 @@ def hear(
     return {key: done[key] for key in probes}
 
 
-class _Round:
+class _Round(Generic[Key]):
     """What probes ask for at one time: each sound once, each readout of it once, whoever asks."""
 
-    def __init__(self, listener: Listener, asked: Mapping[str, tuple[Ear, Sequence[Listen]]]) -> None:
+    def __init__(self, listener: Listener, asked: Mapping[Key, tuple[Ear, Sequence[Listen]]]) -> None:
         self._listener = listener
         self._asked = asked
         self._stimuli: dict[str, Stimulus] = {}
-        self._wanted: dict[str, dict[tuple[str, Readout], list[str]]] = {}
+        self._wanted: dict[str, dict[tuple[str, Readout], list[Key]]] = {}
         """Content hash -> (site, readout) -> the probes that want it."""
         self._kept: dict[tuple[str, str, Readout], NDArray[Any]] = {}
-        self.errors: dict[str, Exception] = {}
+        self.errors: dict[Key, Exception] = {}
         """What went wrong with a sound or a readout, by the probe that asked for it: ours, not the encoder's."""
         for key, (ear, requests) in asked.items():
             for request in requests:
@@ -212,7 +215,7 @@ class _Round:
                 if progress is not None:
                     progress(done, len(self._stimuli))
 
-    def answers(self, key: str) -> list[Answer]:
+    def answers(self, key: Key) -> list[Answer]:
         """What one probe asked for, in its order."""
         ear, requests = self._asked[key]
         return [
@@ -259,7 +262,7 @@ class _Round:
         relative = frames if quiet is None else frames.astype(np.float64) - quiet
         return relative[:, left : frames.shape[1] - right]
 
-    def _blame(self, askers: Sequence[str], error: Exception) -> None:
+    def _blame(self, askers: Sequence[Key], error: Exception) -> None:
         for key in askers:
             self.errors.setdefault(key, error)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
-from testtone.probes.records import Threshold
+from testtone.probes.records import Measurement, Threshold
 
 STANCES = ("holds", "does-not-hold", "open")
 
@@ -50,6 +50,14 @@ class Claim:
     """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
+    family: str = ""
+    """Claims of one family draw from one generator: sounds that they draw alike are played once for all of them."""
+    on_trial: tuple[str, ...] = ()
+    """Encoders that the claim is about, whoever else is on trial; none: those that the user names."""
+    company: Callable[[str], tuple[str, ...]] | None = None
+    """Encoders that an encoder (by its spec) is compared with; the same probe hears each, on draws of its own."""
+    compare: Callable[[Measurement, Sequence[Measurement]], Measurement] | None = None
+    """An encoder's measurement and those of its company, at one site -> the measurement that decides."""
 
     def __post_init__(self) -> None:
         unknown = set(self.sites) - set(SITES)
@@ -64,6 +72,12 @@ class Claim:
                 f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
                 "which it is refuted: a probe that cannot say both says nothing"
             )
+        if (self.company is None) != (self.compare is None):
+            raise ValueError(f"{self.id!r} must have both company and compare, or neither")
+
+    def companions(self, spec: str) -> tuple[str, ...]:
+        """Return the specs of the encoders that one is compared with; none for most claims."""
+        return () if self.company is None else self.company(spec)
 
     def agrees(self, verdict: str) -> bool | None:
         """Whether a verdict agrees with the source; None where there is nothing to agree on."""

@@ -103,7 +103,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "trial" not in metafunc.fixturenames:
         return
     claim = _claim(metafunc.definition)
-    cases = [(spec, site) for spec in _on_trial(metafunc.config) for site in claim.sites]
+    cases = [(spec, site) for spec in claim.on_trial or _on_trial(metafunc.config) for site in claim.sites]
     metafunc.parametrize("trial", cases, indirect=True, ids=[f"{spec}-{site}" for spec, site in cases])
 
 

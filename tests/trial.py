@@ -48,15 +48,17 @@ class Bench:
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
     """Told how far an encoder has been heard: spec, sounds heard, sounds in all."""
-    wanted: dict[str, dict[str, Claim]] = field(default_factory=dict)
-    """Encoder spec -> claim id -> claim: all that this session will ask, so that it is asked in one pass."""
+    wanted: dict[str, dict[tuple[str, int], Claim]] = field(default_factory=dict)
+    """Encoder spec -> (claim id, place) -> claim: all that this session will ask, so that it is asked in one pass."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
-    _heard: dict[tuple[str, str], Heard] = field(default_factory=dict)
+    _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
+    """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
 
     def want(self, claim: Claim, spec: str) -> None:
-        """Say in advance that ``claim`` will be asked of ``spec``: and so of its controls."""
+        """Say in advance that ``claim`` will be asked of ``spec``: and so of its controls, and of their company."""
         for each in (spec, *(control.encoder for control in claim.controls)):
-            self.wanted.setdefault(each, {})[claim.id] = claim
+            for place, asked in enumerate((each, *claim.companions(each))):
+                self.wanted.setdefault(asked, {})[claim.id, place] = claim
 
     def record(self, claim: Claim, spec: str, site: str) -> dict[str, Any]:
         """One claim on one encoder at one site: a claim object of the report, plus what the page needs."""
@@ -92,6 +94,11 @@ class Bench:
         if heard.fault is not None:
             return record | {FAULT: heard.fault, "reason": heard.fault}
         measurement = (heard.measurements or {}).get(site)
+        if measurement is not None:
+            fault = self._fault_of_company(claim, spec)
+            if fault is not None:
+                return record | {FAULT: fault, "reason": fault}
+            measurement = self._compared(claim, spec, measurement)
         if measurement is None:
             reason = self._lacks(claim, spec) or f"the encoder has no site {site!r}"
             return record | {"verdict": "not-applicable", "reason": reason}
@@ -181,35 +188,54 @@ class Bench:
                 f"--claims-device={self.device}: {' '.join(str(error).split())[:200]}"
             ) from error
 
-    def _hear(self, claim: Claim, spec: str) -> Heard:
+    def _hear(self, claim: Claim, spec: str, place: int = 0) -> Heard:
         """Hear the encoder for this claim; and, in the same pass, for every other claim that is wanted of it."""
-        if (claim.id, spec) not in self._heard:
+        if (claim.id, spec, place) not in self._heard:
             listener = self._listener(spec)
             if isinstance(listener, str):
                 return Heard(None, listener, None, 0.0)
-            claims = {claim.id: claim} | self.wanted.get(spec, {})
+            claims = {(claim.id, place): claim} | self.wanted.get(spec, {})
             probes = {}
-            for each in claims.values():
-                if (each.id, spec) in self._heard:
+            for (name, where), each in claims.items():
+                key = (name, spec, where)
+                if key in self._heard:
                     continue
                 if self._lacks(each, spec) is not None:
-                    self._heard[each.id, spec] = Heard({}, None, None, 0.0)
+                    self._heard[key] = Heard({}, None, None, 0.0)
                     continue
                 try:
                     ear = ear_of(listener, (*each.beside, *each.sites))
                 except EncoderFault as fault:
-                    self._heard[each.id, spec] = Heard(None, str(fault), None, 0.0)
+                    self._heard[key] = Heard(None, str(fault), None, 0.0)
                     continue
                 if not set(ear.sites) & set(each.sites):
-                    self._heard[each.id, spec] = Heard({}, None, None, 0.0)
+                    self._heard[key] = Heard({}, None, None, 0.0)
                     continue
-                probes[each.id] = (ear, each.probe(ear, generator(each.id, self.seed), self.effort))
-            for name, heard in hear(listener, probes, progress=partial(self.say, spec)).items():
-                self._heard[str(name), spec] = heard
-        heard = self._heard[claim.id, spec]
+                draws = generator(each.family or each.id, self.seed, where)
+                probes[key] = (ear, each.probe(ear, draws, self.effort))
+            self._heard |= hear(listener, probes, progress=partial(self.say, spec))
+        heard = self._heard[claim.id, spec, place]
         if heard.error is not None:
             raise heard.error
         return heard
+
+    def _fault_of_company(self, claim: Claim, spec: str) -> str | None:
+        """Why an encoder cannot be compared with its company, if it cannot."""
+        faults = (self._hear(claim, each, place).fault for place, each in enumerate(claim.companions(spec), start=1))
+        return next((fault for fault in faults if fault is not None), None)
+
+    def _compared(self, claim: Claim, spec: str, own: Measurement) -> Measurement:
+        """The measurement that decides: an encoder's own, or what comes of comparing it with its company."""
+        if claim.compare is None or own.not_applicable:
+            return own
+        others = []
+        for place, each in enumerate(claim.companions(spec), start=1):
+            found = self._hear(claim, each, place).measurements or {}
+            # As with controls: at the same site or, where company has but one, at that.
+            other = found.get(own.site) or next(iter(found.values()), None)
+            if other is not None:
+                others.append(other)
+        return claim.compare(own, others)
 
     def _lacks(self, claim: Claim, spec: str) -> str | None:
         """What the claim needs of an encoder, besides sites, and this one lacks; None if it lacks nothing."""
@@ -224,6 +250,8 @@ class Bench:
         heard = self._hear(claim, spec)
         found = heard.measurements or {}
         measurement = found.get(site) or next(iter(found.values()), None)
+        if measurement is not None:
+            measurement = self._compared(claim, spec, measurement)
         if measurement is None:
             return {
                 "encoder": spec,
@@ -335,9 +363,13 @@ def _summary(record: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"  rerun: {record['rerun']}"])
 
 
-def generator(claim_id: str, seed: int) -> np.random.Generator:
-    """The random numbers of a claim: of its id and the session's seed alone, whatever else runs, in whatever order."""
-    digest = hashlib.sha256(f"{claim_id}:{seed}".encode()).digest()
+def generator(name: str, seed: int, place: int = 0) -> np.random.Generator:
+    """The random numbers of a claim, or of a family: of name and seed alone, whatever else runs, in whatever order.
+
+    ``place`` gives the company of an encoder draws of its own.
+    """
+    text = f"{name}:{seed}" if place == 0 else f"{name}:{seed}:{place}"
+    digest = hashlib.sha256(text.encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
 

@@ -1,0 +1,133 @@
+"""Decoding: what a linear reader finds in a code, heard out on sounds that it did not learn from.
+
+A reader is a ridge regression of labels on features, one for each label, its strength chosen on the sounds that it
+learns from. What it says of other sounds is scored by the area under the ROC curve (`areas`), or by how often the
+largest of several answers is the right one (`choices`).
+
+Formula   features standardised by the training sounds; w = argmin |y - X w|^2 + k |w|^2, k out of `STRENGTHS` times the
+          mean squared singular value, by the exact leave-one-out error of the training sounds (Allen 1974; Golub, Heath
+          & Wahba 1979); a k of its own for each label.
+Traps     Sounds that share what is to be generalised over (a context, a performance) must share a fold. Scores of
+          different folds have different offsets: areas are formed within folds. A strength chosen on the test sounds,
+          or features standardised with them, would make everything look readable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .statistics import auc
+
+Floats = NDArray[np.float64]
+
+STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
+"""Of the penalty, re the mean squared singular value of the standardised training features."""
+
+
+def ridge(train: Floats, labels: Floats, test: Floats) -> Floats:
+    """Return what readers that learned from `train` say of `test`.
+
+    Args:
+        train: 'sounds features', at least 3 sounds.
+        labels: 'sounds labels', of the training sounds; numbers, such as 0 and 1.
+        test: 'sounds features'.
+
+    Returns:
+        'sounds labels', on the scale of the labels.
+
+    Raises:
+        ValueError: if the shapes do not fit, or there are fewer than 3 sounds to learn from.
+    """
+    train, labels, test = (np.asarray(each, dtype=np.float64) for each in (train, labels, test))
+    if train.ndim != 2 or labels.ndim != 2 or len(train) != len(labels) or train.shape[1:] != test.shape[1:]:
+        raise ValueError(
+            f"train {train.shape}, labels {labels.shape} and test {test.shape} must be 'sounds features', "
+            "'sounds labels' and 'sounds features'"
+        )
+    count = len(train)
+    if count < 3:
+        raise ValueError(f"train holds {count} sounds; a reader learns from at least 3")
+    centre, spread = train.mean(axis=0), train.std(axis=0)
+    heard = spread > 1e-12 * max(float(spread.max(initial=0.0)), 1e-300)
+    if not heard.any():
+        return np.broadcast_to(labels.mean(axis=0), (len(test), labels.shape[1])).copy()
+    train = (train[:, heard] - centre[heard]) / spread[heard]
+    test = (test[:, heard] - centre[heard]) / spread[heard]
+    mean = labels.mean(axis=0)
+    left, singular, right = np.linalg.svd(train, full_matrices=False)
+    # Centring costs a rank: what is left of it is rounding.
+    kept = singular > 1e-9 * singular[0]
+    left, singular, right = left[:, kept], singular[kept], right[kept]
+    along = left.T @ (labels - mean)
+    errors, shrunk = [], []
+    for strength in STRENGTHS * np.mean(singular**2):
+        share = singular**2 / (singular**2 + strength)
+        leverage = np.minimum((left**2) @ share + 1.0 / count, 1.0 - 1e-9)
+        residual = (labels - mean - left @ (share[:, None] * along)) / (1.0 - leverage)[:, None]
+        errors.append(np.square(residual).mean(axis=0))
+        shrunk.append(singular / (singular**2 + strength))
+    best = np.argmin(errors, axis=0)
+    weights = right.T @ (np.array(shrunk)[best].T * along)
+    return np.asarray(mean + test @ weights)
+
+
+def held_out(features: Floats, labels: Floats, folds: NDArray[np.intp]) -> Floats:
+    """Return what readers say of each sound that learned from the sounds of all other folds.
+
+    Args:
+        features: 'sounds features'.
+        labels: 'sounds labels'.
+        folds: fold of each sound, 'sounds'; sounds that belong together share one.
+
+    Returns:
+        'sounds labels'.
+    """
+    said = np.empty(labels.shape)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        said[inside] = ridge(features[~inside], labels[~inside], features[inside])
+    return said
+
+
+def areas(said: Floats, labels: Floats, groups: NDArray[np.intp] | None = None) -> Floats:
+    """Return the area under the ROC curve of each label, 'labels': pairs are formed within groups, all pairs alike.
+
+    Args:
+        said: 'sounds labels', scores.
+        labels: 'sounds labels', 0 or 1.
+        groups: group of each sound (folds, contexts); all in one by default.
+
+    Returns:
+        nan for a label that no group holds both values of.
+    """
+    groups = np.zeros(len(said), dtype=np.intp) if groups is None else groups
+    total, pairs = np.zeros(labels.shape[1]), np.zeros(labels.shape[1])
+    for group in np.unique(groups):
+        inside = groups == group
+        for index in range(labels.shape[1]):
+            yes = labels[inside, index] > 0.5
+            weight = float(yes.sum()) * float((~yes).sum())
+            if weight:
+                total[index] += weight * auc(said[inside, index][yes], said[inside, index][~yes])
+                pairs[index] += weight
+    return np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0)
+
+
+def choices(said: Floats) -> NDArray[np.intp]:
+    """Return the label with the largest score for each sound, 'sounds labels' -> 'sounds'."""
+    return np.argmax(said, axis=1)
+
+
+def sequence_features(mean: Floats, log_power: Floats) -> Floats:
+    """Return RO1 and RO2 side by side: what of a code does not depend on start phases.
+
+    Args:
+        mean: 'sounds ...', RO1.
+        log_power: 'sounds ...', RO2.
+
+    Returns:
+        'sounds features'.
+    """
+    count = len(mean)
+    return np.concatenate([mean.reshape(count, -1), log_power.reshape(count, -1)], axis=1)
