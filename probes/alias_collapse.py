@@ -42,7 +42,7 @@ from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, permutation
 
-VERSION = 1
+VERSION = 2
 FRAMES = designs.RESOLUTION_FRAMES
 SNR_DB = 30.0
 ATTENUATED_DB = -20.0
@@ -321,7 +321,11 @@ class _Pair:
         squares = 0.0
         for cue, (shape, energy) in enumerate(zip(pool.cues, pool.energies, strict=True)):
             louder = (np.abs(noise[..., cue]) ** 2).sum(axis=1).mean() / energy if energy > 0 else 0.0
-            d = _observer(own[..., cue], away[..., cue], shape, float(np.sqrt(louder)), self.shared, real=cue == 0)
+            # Both tones of a pair are looked for in one and the same mean; in one and the same line if they alias.
+            steady = cue == 0
+            d = _observer(
+                own[..., cue], away[..., cue], shape, float(np.sqrt(louder)), self.shared or steady, real=steady
+            )
             squares += d * abs(d)
         return float(np.sqrt(max(squares, 0.0)))
 

@@ -1,6 +1,7 @@
 """Known answers: what the probes must find on encoders that are understood, and what must not move them."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -164,6 +165,19 @@ def test_a_filterbank_tells_aliases_apart_by_its_mean() -> None:
     found = effect_of(ALIAS, "power-filterbank")
     assert abs(found.value) < 0.1
     assert found.high < ALIAS.threshold.refuted_below
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+def test_what_a_mean_tells_counts_alike_for_aliases_and_controls(seed: int) -> None:
+    """Wide bands hear both tones of a pair in one and the same mean, and so one and the same noise.
+
+    Counted as two noises in the controls alone it would make them the harder pairs: theta would be about -.1 to -.16.
+    """
+    bank = references.power_filterbank(bandwidth=4.0, window_seconds=0.02)
+    amplitudes = replace(bank, name="amplitudes", transform=lambda samples: np.sqrt(bank.transform(samples)))
+    effect = measure(ALIAS, amplitudes, seed=seed)["latent"].effect
+    assert effect is not None
+    assert abs(effect.value) < 0.06
 
 
 @pytest.mark.parametrize("spec", ["bare-decimator", "polyphase"])
