@@ -3,6 +3,7 @@
 ``page``     ``render`` and ``write``: the report in the order of a reader's questions, through ``page.jinja``
 ``gallery``  the same for ``gallery.json``: what a codec leaves of some clips, to be heard, through ``gallery.jinja``
 ``plots``    intervals as inline SVG, drawn by hand so that they follow the width and the colours of the page
+``tables``   the same numbers as Markdown, for a README or an issue
 ``schema``   ``validate``: the contract ``schema.json`` (JSON Schema 2020-12), checked without a further dependency
 ``wording``  numbers, intervals, durations and verdicts in words
 
@@ -10,7 +11,7 @@ Conventions: a report is the plain dict that ``json.load`` returns; an interval 
 null; everything that came from outside is escaped. The same report gives the same bytes, on any machine and any day.
 Nothing of testtone is imported here, so that an old report can be shown again without an encoder in sight.
 
-On the command line: ``python -m testtone.reports run.json -o run.html``.
+On the command line: ``python -m testtone.reports run.json -o run.html``, or ``run.json --tables``.
 """
 
 from .page import render as render
