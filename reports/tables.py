@@ -30,7 +30,7 @@ def render(reports: Sequence[Any]) -> str:
 
 
 def verdicts(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a row per claim and encoder, a column per site; a verdict that disagrees with its source stands in bold."""
+    """Return a row per claim and encoder, a column per site; disagreements in bold."""
     rows: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for record in records:
         rows.setdefault((record["id"], record["encoder"]), {})[record["site"]] = record
@@ -43,7 +43,7 @@ def verdicts(records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def controls(records: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Return a row per claim: what its controls came to, the expected verdict above; one that came out wrong in bold."""
+    """Return a row per claim: what its controls came to, wrong ones in bold."""
     found: dict[str, dict[str, dict[str, str]]] = {}
     for record in records:
         for control in record["controls"]:
