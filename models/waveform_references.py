@@ -37,13 +37,15 @@ def waveform_features(
     hop: int = 320,
     features: int = 1024,
     scale: float = KERNEL_SCALE,
+    samples_too: float = 0.0,
     seed: int = 0,
 ) -> ReferenceEncoder:
     """Return cos(scale * W u + b): random saturating features of the waveform u of each hop, brought to unit length.
 
     W is Gaussian and b uniform on the circle, both from `seed`. For |u - u'|^2 = 2 d^2 the mean product of two codes
     about their mean is that of a Gaussian kernel, exp(-(scale d)^2) / 2: similar waveforms have similar codes, and
-    beyond a distance of some 2 / scale all waveforms are equally unlike.
+    beyond a distance of some 2 / scale all waveforms are equally unlike. With `samples_too` the waveform u itself
+    stands beside them, of that energy re the features': the order of far waveforms comes back with it.
     """
     _check_clock(sample_rate, hop)
     _check_positive(features=features, scale=scale)
@@ -56,10 +58,20 @@ def waveform_features(
         waves = samples_of.transform(samples).swapaxes(1, 2)
         length = np.linalg.norm(waves, axis=-1, keepdims=True)
         unit = waves / np.where(length > 1e-9, length, np.inf)
-        return np.cos(unit @ weights + offsets).swapaxes(1, 2)
+        code = np.cos(unit @ weights + offsets)
+        if samples_too:
+            # A random cosine has variance 1/2.
+            code = np.concatenate([code, math.sqrt(samples_too * features / 2) * unit], axis=-1)
+        return code.swapaxes(1, 2)
 
     return ReferenceEncoder(
-        name=_name("waveform-features", features=(features, 1024), scale=(scale, KERNEL_SCALE), seed=(seed, 0)),
+        name=_name(
+            "waveform-features",
+            features=(features, 1024),
+            scale=(scale, KERNEL_SCALE),
+            samples_too=(samples_too, 0.0),
+            seed=(seed, 0),
+        ),
         sample_rate=sample_rate,
         hop=hop,
         margin=0.0,

@@ -7,10 +7,10 @@ apart as it tells apart sounds of different spectra; if it follows the spectrum,
 
 Stimuli   magnitude spectra S (fundamental and envelope, harmonics 1-8, one RMS) x phase patterns Phi (sine, cosine,
           Schroeder+-, random) x start offsets (`waveshapes.phase_factorial`).
-Formula   two-way analysis of variance of the code vector (trace), patterns nested in spectra, within offset and frame:
-          effect = s2_Phi / (s2_S + s2_Phi), s2_Phi = MS_within, s2_S = (MS_between - MS_within) / patterns, the unbiased
-          components of variance. By algebra that is the mean squared distance between two sounds of one spectrum and
-          different phases over the mean squared distance between two sounds of different spectra.
+Formula   analysis of variance of the code vector (trace), patterns nested in spectra, within offset and frame:
+          effect = s2_Phi / (s2_S + s2_Phi) with the unbiased components of variance s2_Phi = MS_within and
+          s2_S = (MS_between - MS_within) / patterns. By algebra that is the mean squared distance between two sounds
+          of one spectrum and different phases over that between two sounds of different spectra.
 Meaning   0: phases do not count. 1: one spectrum in two phase patterns differs as two spectra do. What phases do
           jointly with the spectrum counts as theirs: an encoder has no noise, so that the interaction is no error, and
           random phases have no effect in common across fundamentals that do not share a partial.
@@ -27,8 +27,8 @@ Parts     order: partial Spearman r(D_z, D_w | D_S) - r(D_z, D_S | D_w) over pai
 Null      phase patterns permuted within spectra, for r(D_z, D_w | D_S): whether phases that make waveforms more
           different make codes more different.
 Interval  jackknife over spectra, on the logarithm of the share.
-Traps     Unresolved harmonics are phase-sensitive in the ear too: only eight harmonics. A share has a scale: a code that
-          hardly tells the spectra apart scores high for whatever else it does; the part tells whether it is waveforms.
+Traps     Unresolved harmonics are phase-sensitive in the ear too: only eight harmonics. A share has no scale: a code
+          that hardly tells spectra apart scores high for whatever else it does; the part says if it is waveforms.
 Sources   Patterson 1987, J. Acoust. Soc. Am. 82 (phase and timbre); Schroeder 1970, IEEE Trans. Inf. Theory 16; Searle,
           Casella & McCulloch, Variance Components, 1992, ch. 3.
 """
@@ -44,7 +44,7 @@ from testtone.stimuli import waveshapes
 from .hearing import Ear, Listen, Probe
 from .likeness import distance, ear_spectra, partial_correlation, spectral_distance
 from .readouts import Frames
-from .records import Effect, Measurement, Null, Part, Threshold
+from .records import Measurement, Null, Part, Threshold
 from .statistics import jackknife, permutation
 
 VERSION = 1

@@ -2,14 +2,13 @@
 
 `phase_factorial`  magnitude spectra x phase patterns x start offsets: one spectrum, many waveforms
 `neighbours`       a tone and its neighbours: with noise, shifted in time, one partial turned; from very near to far
-`disguises`        another waveform that some encoder might take for the same sound
+`disguises`        other waveforms that some encoder might take for the same sound
 
 What a design must know of an encoder comes in as numbers: sample rate, frame rate.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from testtone.stimuli.complexes import harmonic_complex
 from testtone.stimuli.designs import LEVEL
 from testtone.stimuli.sources import TWO_PI, Partial, Tone
 from testtone.stimuli.stimulus import Stimulus
+from testtone.stimuli.timbre import TIMBRES
 
 LOWEST_F0_HZ, HIGHEST_F0_HZ = 70.0, 420.0
 FUNDAMENTALS = 4
@@ -124,3 +124,100 @@ def moved(tone: Tone, seconds: float) -> Tone:
             for each in tone.partials
         ),
     )
+
+
+FAMILIES = ("noise", "shift", "rotation")
+DOMINATED = ("tilt", "odd")
+"""Timbres of which one partial holds most of the power: turning it alone makes another waveform."""
+
+NEAREST, NEAR, FAR = 0.01, 0.28, 0.82
+"""Distances |x - x'| / sqrt(|x|^2 + |x'|^2) that neighbours are made for: from, up to; and from."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """``base[tone]`` and ``others[tone][family][neighbour]``, each family from near to far."""
+
+    base: tuple[Stimulus, ...]
+    families: tuple[str, ...]
+    others: tuple[tuple[tuple[Stimulus, ...], ...], ...]
+
+    @property
+    def flat(self) -> tuple[Stimulus, ...]:
+        """The base tones, then tone by tone and family by family their neighbours."""
+        return self.base + tuple(each for tone in self.others for family in tone for each in family)
+
+
+def neighbours(rng: np.random.Generator, *, tones: int, near: int, far: int, seconds: float) -> Neighbours:
+    """Put ``near`` neighbours in each family, and ``far`` ones in those that reach so far, around each of ``tones``.
+
+    noise     white noise is added, another for each neighbour: -37 to -8 dB re the tone
+    shift     the tone begins earlier, by a fraction of its period
+    rotation  the start phase of its strongest partial is another
+
+    Distances are aimed at by formula, evenly on a logarithmic scale near by and on a linear one far away, and drawn a
+    little off that. Tones are harmonic, between C3 and C5 at any tuning, in timbres that one partial dominates.
+    """
+    aims_near = np.geomspace(NEAREST, NEAR, near)
+    base, others = [], []
+    for index in range(tones):
+        midi, timbre = float(rng.uniform(48.0, 72.0)), DOMINATED[index % len(DOMINATED)]
+        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng)
+        label = f"{pitch.name(midi)} ({timbre})"
+        shares = np.square([each.amplitude for each in tone.partials])
+        shares = shares / shares.sum()
+        turns = np.arange(1, 4000) / 4000.0
+        by_shift = np.sqrt(
+            (
+                shares * (1.0 - np.cos(TWO_PI * np.outer(turns, [p.hz for p in tone.partials]) / tone.partials[0].hz))
+            ).sum(axis=1)
+        )
+        strongest = int(np.argmax(shares))
+        by_rotation = np.sqrt(shares[strongest] * (1.0 - np.cos(TWO_PI * turns)))
+        sound = Stimulus.of(tone, seconds=seconds, label=label)
+        noisy = []
+        for aim in _jittered(aims_near, rng):
+            ratio = aim * math.sqrt(2.0 / (1.0 - aim**2))
+            noisy.append(
+                dataclasses.replace(
+                    sound.with_noise(seed=int(rng.integers(2**31)), snr_db=-20.0 * math.log10(ratio)),
+                    label=f"{label} in noise at {20.0 * math.log10(ratio):.0f} dB",
+                )
+            )
+        shifted = []
+        for turn in _turns(rng, by_shift, turns, aims_near, far):
+            earlier = turn / tone.partials[0].hz
+            shifted.append(
+                Stimulus.of(moved(tone, earlier), seconds=seconds, label=f"{label}, {1e3 * earlier:.2f} ms earlier")
+            )
+        rotated = []
+        for turn in _turns(rng, by_rotation, turns, aims_near, far):
+            partial = tone.partials[strongest]
+            partials = list(tone.partials)
+            partials[strongest] = Partial(partial.hz, partial.amplitude, partial.phase + TWO_PI * turn)
+            rotated.append(
+                Stimulus.of(
+                    dataclasses.replace(tone, partials=tuple(partials)),
+                    seconds=seconds,
+                    label=f"{label}, partial {strongest + 1} turned by {360 * turn:.0f} degrees",
+                )
+            )
+        base.append(sound)
+        others.append((tuple(noisy), tuple(shifted), tuple(rotated)))
+    return Neighbours(tuple(base), FAMILIES, tuple(others))
+
+
+def _jittered(aims: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return np.asarray(np.minimum(aims * np.exp(rng.uniform(-0.1, 0.1, len(aims))), NEAR))
+
+
+def _turns(
+    rng: np.random.Generator, distances: np.ndarray, turns: np.ndarray, near: np.ndarray, far: int
+) -> list[float]:
+    """Fractions of a cycle at which a distance comes nearest to what is aimed at: the first near by, any far away."""
+    first = int(np.argmax(distances > NEAR)) + 1
+    found = [float(turns[np.argmin(np.abs(distances[:first] - aim))]) for aim in _jittered(near, rng)]
+    for aim in np.linspace(FAR, 0.99 * distances.max(), far):
+        close = np.flatnonzero(np.abs(distances - aim) <= np.sort(np.abs(distances - aim))[3])
+        found.append(float(turns[rng.choice(close)]))
+    return found

@@ -21,20 +21,20 @@ CLAIM = Claim(
         Control(encoder="power-filterbank", expected="refuted"),
     ),
     explanation=(
-        "A tone is a recipe of partials: how strong each is, and where in its cycle each starts. Change only where they "
-        "start, and the wave on the screen looks altogether different while the ear hears nearly the same tone. So we "
-        "play one recipe with many start positions, and many recipes, and ask what moves the code: a new recipe, or a "
-        "new picture of the same recipe. An encoder that listens as we do hardly notices the second. One that looks at "
-        "the picture takes every such wave for another sound."
+        "A tone is a recipe of partials: how strong each is, and where in its cycle each starts. Change only where "
+        "they start, and the wave on the screen looks altogether different while the ear hears nearly the same tone. "
+        "So we play one recipe with many start positions, and many recipes, and ask what moves the code: a new recipe, "
+        "or a new picture of the same recipe. An encoder that listens as we do hardly notices the second. One that "
+        "looks at the picture takes every such wave for another sound."
     ),
     method=(
-        "Harmonic sounds of eight partials and one level: spectra (fundamental and envelope) crossed with phase patterns "
-        "(sine, cosine, Schroeder, random) and start offsets; fundamentals fit the frame rate, so that every frame sees "
-        "the same piece of each wave. The effect is the share of the phase pattern in the variance of the code vector, "
-        "patterns nested in spectra: 0 where phases do not count, 1 where one spectrum in two phase patterns differs as "
-        "much as two spectra. Above .3 phases make up about a third of what the code tells apart; below .2 a fifth at "
-        "most. Beside it: whether distances between codes are ordered as those between waveforms or as those between "
-        "ear-wide spectra. Interval: jackknife over spectra."
+        "Harmonic sounds of eight partials and one level: spectra (fundamental and envelope) crossed with phase "
+        "patterns (sine, cosine, Schroeder, random) and start offsets; fundamentals fit the frame rate, so that every "
+        "frame sees the same piece of each wave. The effect is the share of the phase pattern in the variance of the "
+        "code vector, patterns nested in spectra: 0 where phases do not count, 1 where one spectrum in two phase "
+        "patterns differs as much as two spectra. Above .3 phases make up about a third of what the code tells apart; "
+        "below .2 a fifth at most. Beside it: whether distances between codes are ordered as those between waveforms "
+        "or as those between ear-wide spectra. Interval: jackknife over spectra."
     ),
 )
 
