@@ -16,9 +16,9 @@ Readout   RO3: a stretch of frames that spans several periods. d_w is taken over
 Thresholds .5 and .5: whether the order of distances is more kept than lost.
 Parts     near and far in each family; and whether noise moves codes as it moves ear-wide spectra.
 Null      codes exchanged among the neighbours of a tone and family: near by chance.
-Interval  jackknife over tones of near and of far, on Fisher's scale (atanh of .95 rho). Supported needs both: the lower end is the
-          lower of the two. Refuted needs either, and either may err: after Holm, each has half the error, so that the
-          upper end is the lower of two upper ends at 95 %.
+Interval  jackknife over tones of near and of far, on Fisher's scale (atanh of .95 rho). Supported needs both: the lower
+          end is the lower of the two. Refuted needs either, and either may err: after Holm, each has half the error,
+          so that the upper end is the lower of two upper ends at 95 %.
 Traps     A shift changes a waveform a lot and its spectrum not at all: pooled over families and tones the correlation
           would be that of the families (Simpson 1951). Distances in code are rounded at 1e-6, where float32 ends: a
           code that does not move at all has no order, and counts as 0. Independent sounds have d = 1, a sound and

@@ -9,6 +9,7 @@ What a design must know of an encoder comes in as numbers: sample rate, frame ra
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from testtone.stimuli import pitch
 from testtone.stimuli.complexes import harmonic_complex
 from testtone.stimuli.designs import LEVEL
-from testtone.stimuli.sources import TWO_PI, Partial, Tone
+from testtone.stimuli.sources import TWO_PI, Noise, Partial, Tone
 from testtone.stimuli.stimulus import Stimulus
 from testtone.stimuli.timbre import TIMBRES
 
@@ -221,3 +222,105 @@ def _turns(
         close = np.flatnonzero(np.abs(distances - aim) <= np.sort(np.abs(distances - aim))[3])
         found.append(float(turns[rng.choice(close)]))
     return found
+
+
+QUIETER_DB = -26.0
+"""A sound and the same so much softer are .95 apart."""
+
+
+@dataclass(frozen=True)
+class Disguises:
+    """``base[sound]`` and ``others[sound][disguise]``, each of a kind named in ``kinds``."""
+
+    base: tuple[Stimulus, ...]
+    kinds: tuple[str, ...]
+    others: tuple[tuple[Stimulus, ...], ...]
+
+    @property
+    def flat(self) -> tuple[Stimulus, ...]:
+        """The base sounds, then sound by sound their disguises."""
+        return self.base + tuple(each for sound in self.others for each in sound)
+
+
+def disguises(
+    rng: np.random.Generator, *, sounds: int, seconds: float, sample_rate: int, frame_rate: float
+) -> Disguises:
+    """Give each of ``sounds`` (notes and pairs of notes in turn) other waveforms which some encoder might not notice.
+
+    phases      all start phases redrawn, twice
+    polarity    turned upside down
+    reversal    backwards in time
+    shift       begun earlier by part of its period, twice
+    alias       every partial moved by one and by three frame rates, and mirrored about a multiple of the frame rate:
+                at multiples of the hop the samples are the same
+    softer      26 dB softer
+    noise       other sound of the same level: white noise
+    """
+    base, others, kinds = [], [], []
+    for index in range(sounds):
+        names = tuple(TIMBRES)
+        notes = [
+            TIMBRES[names[(index + part) % len(names)]](
+                float(rng.uniform(48.0, 76.0)), rms=LEVEL / math.sqrt(1 + index % 2), rng=rng, max_hz=0.4 * sample_rate
+            )
+            for part in range(1 + index % 2)
+        ]
+        tone = Tone(tuple(each for note in notes for each in note.partials))
+        label = " and ".join(f"{pitch.name(pitch.midi_from_hz(note.partials[0].hz))} ({note.timbre})" for note in notes)
+        period = 1.0 / tone.partials[0].hz
+        variants = [
+            *(("phases", _otherwise(tone, rng)) for _ in range(2)),
+            ("polarity", _rephased(tone, lambda each: each.phase + math.pi)),
+            ("reversal", _rephased(tone, lambda each: -each.phase)),
+            *(("shift", moved(tone, float(turn) * period)) for turn in (0.5, rng.uniform(0.3, 0.7))),
+            *(("alias", _aliased(tone, by * frame_rate, sample_rate)) for by in (1, 3)),
+            ("alias", _mirrored(tone, frame_rate, sample_rate)),
+            ("softer", tone.scaled(QUIETER_DB)),
+        ]
+        base.append(Stimulus.of(tone, seconds=seconds, label=label))
+        others.append(
+            (
+                *(Stimulus.of(each, seconds=seconds, label=f"{label}, {kind}") for kind, each in variants),
+                Stimulus.of(Noise(int(rng.integers(2**31)), rms=LEVEL), seconds=seconds, label="noise"),
+            )
+        )
+        kinds = [*(kind for kind, _ in variants), "noise"]
+    return Disguises(tuple(base), tuple(kinds), tuple(others))
+
+
+def _otherwise(tone: Tone, rng: np.random.Generator) -> Tone:
+    """Return the tone with other start phases, drawn until the waveform is at least .92 away."""
+    shares = np.square([each.amplitude for each in tone.partials])
+    before = np.array([each.phase for each in tone.partials])
+    while True:
+        other = tone.with_phases(rng)
+        alike = np.cos(before - np.array([each.phase for each in other.partials]))
+        if float(shares @ (1.0 - alike) / shares.sum()) > 0.92**2:
+            return other
+
+
+def _rephased(tone: Tone, phase: Callable[[Partial], float]) -> Tone:
+    partials = (Partial(each.hz, each.amplitude, phase(each)) for each in tone.partials)
+    return dataclasses.replace(tone, partials=tuple(partials))
+
+
+def _aliased(tone: Tone, hz: float, sample_rate: int) -> Tone:
+    """Return the tone with every partial moved up by ``hz``, or down, or left where it is, as Nyquist allows."""
+
+    def to(each: Partial) -> float:
+        return next((new for new in (each.hz + hz, each.hz - hz) if 0.0 < new < 0.49 * sample_rate), each.hz)
+
+    return dataclasses.replace(tone, partials=tuple(Partial(to(p), p.amplitude, p.phase) for p in tone.partials))
+
+
+def _mirrored(tone: Tone, frame_rate: float, sample_rate: int) -> Tone:
+    """Return the tone with every partial mirrored about a multiple of half the frame rate near it, phases reversed."""
+
+    def to(each: Partial) -> Partial:
+        for beyond in (1, 2, 0):
+            new = (math.ceil(2.0 * each.hz / frame_rate) + beyond) * frame_rate - each.hz
+            if 0.0 < new < 0.49 * sample_rate:
+                return Partial(new, each.amplitude, -each.phase)
+        return each
+
+    return dataclasses.replace(tone, partials=tuple(to(each) for each in tone.partials))
