@@ -10,8 +10,9 @@ Stimuli   twelve pitch classes x two octaves x timbres (additive, FluidSynth), a
 Formula   pairs from different registers (octaves of a note, voicings of a triad), the heights of the two sounds as far
           apart as those of pairs that share a name, to within `HEIGHT` semitones either way; in bins of equal size of
           their distance in ear-wide spectrum (1 - cosine of power in ERB-wide bands), and of same or other timbre.
-          AUC = P(code distance of a pair that shares its name < that of one that does not) within a stratum, strata
-          weighted by their pairs that share a name; notes and triads count alike.
+          AUC = P(code distance of a pair that shares its name < that of one that does not) within a stratum, against
+          pairs nearer in height and against pairs farther apart in height, both alike: a code of height alone comes to
+          .5. Strata are weighted by their pairs that share a name; notes and triads count alike.
           effect = .65 - AUC.
 Readout   mean and standard deviation of every channel over the frames, in the units of the code: what of it does not
           depend on start phases; Euclidean distance. RO1 alone and single frames (RO3) as parts.
@@ -58,6 +59,9 @@ LISTENING_SECONDS = 0.25
 FEWEST_FRAMES = 4
 HEIGHT = 4.0
 """Semitones by which the distance in height of two sounds may differ from that of sounds that share a name."""
+
+LEVEL = 0.5
+"""Semitones within which two distances in height are the same."""
 
 BINS = 10
 LEAST_SHARED = 4
@@ -108,12 +112,14 @@ class _Pairs:
         shared = label[first] == label[second]
         apart = height[second] - height[first]
         couple = register[first] * (register.max() + 1) + register[second]
-        near = np.zeros(len(first), bool)
+        near, lean = np.zeros(len(first), bool), np.zeros(len(first))
         for each in np.unique(couple):
             inside = couple == each
             low, high = apart[inside & shared].min(), apart[inside & shared].max()
             near |= inside & (apart >= low - HEIGHT) & (apart <= high + HEIGHT)
+            lean[inside] = apart[inside] - apart[inside & shared].mean()
         first, second, shared, couple = first[near], second[near], shared[near], couple[near]
+        self.lean = lean[near]
         self.first, self.second, self.shared = first, second, shared
         self.label = label
         self.names = len(sounds.names)
@@ -131,7 +137,8 @@ class _Pairs:
     def area(self, distances: Floats, kept: Indices, *, shared: NDArray[np.bool_] | None = None) -> float:
         """The stratified AUC over pairs of names kept; nan where no stratum holds both kinds of pairs."""
         inside = np.isin(self.label[self.first], kept) & np.isin(self.label[self.second], kept)
-        return _stratified(distances[inside], (self.shared if shared is None else shared)[inside], self.stratum[inside])
+        names = self.shared if shared is None else shared
+        return _stratified(distances[inside], names[inside], self.stratum[inside], self.lean[inside])
 
     def permuted(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which pairs share a name, permuted within strata."""
@@ -159,14 +166,17 @@ def _binned(values: Floats, group: Indices, shared: NDArray[np.bool_]) -> Indice
     return stratum
 
 
-def _stratified(distances: Floats, shared: NDArray[np.bool_], stratum: Indices) -> float:
+def _stratified(distances: Floats, shared: NDArray[np.bool_], stratum: Indices, lean: Floats) -> float:
+    """AUC over strata; in each, against pairs nearer in height and against pairs farther apart, both alike."""
     total, weight = 0.0, 0.0
     for each in np.unique(stratum[stratum >= 0]):
         inside = stratum == each
-        near, other = distances[inside & shared], distances[inside & ~shared]
-        if len(near) and len(other):
-            total += len(near) * _auc(other, near)
-            weight += len(near)
+        own = distances[inside & shared]
+        others = inside & ~shared
+        sides = [distances[others & (lean < LEVEL)], distances[others & (lean > -LEVEL)]]
+        if len(own) and all(map(len, sides)):
+            total += len(own) * float(np.mean([_auc(side, own) for side in sides]))
+            weight += len(own)
     return total / weight if weight else float("nan")
 
 

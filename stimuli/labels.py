@@ -16,8 +16,8 @@ LOWEST_MIDI = 53
 """F3. A semitone is 10 Hz wide there: further down no stretch of sound this short tells keys apart."""
 
 OCTAVES = 2
-VOICINGS = (("close", 0, 0), ("close", 1, 12), ("open", 0, 12))
-"""Voicing, inversion, and semitones by which the root is moved up."""
+VOICINGS = (("close", 0, 0), ("open", 0, 12), ("close", 2, 0))
+"""Voicing, inversion, and semitones by which the root is moved up: mean heights lie at 0, 16 and 8 semitones."""
 
 ADDITIVE = ("tilt", "formant", "odd", "flat")
 """Harmonic timbres with more than one partial."""

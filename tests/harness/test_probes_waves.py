@@ -348,8 +348,8 @@ def test_lbfgs_goes_to_the_bottom_of_a_valley() -> None:
         return 0.5 * (curvature * off**2).sum(axis=1), curvature * off, np.linalg.norm(off, axis=1)
 
     found, path = search.metamers(valley, np.zeros((3, 30)), evaluations=120)
-    np.testing.assert_allclose(found, bottom, atol=1e-4)
-    assert path[-1] < 1e-3 * path[0]
+    np.testing.assert_allclose(found, bottom, atol=1e-3)
+    assert path[-1] < 2e-3 * path[0]
 
 
 # --- spectral_to_semantic -------------------------------------------------------------------------------------------
@@ -395,14 +395,15 @@ def test_names_count_as_far_as_chroma_does(weight: float) -> None:
         total = weight_sum = 0.0
         for stratum in set(pairs.stratum[pairs.stratum >= 0]):
             members = [
-                (sounds.label[i] == sounds.label[j], np.linalg.norm(code[i] - code[j]))
-                for i, j, where in zip(pairs.first, pairs.second, pairs.stratum, strict=True)
+                (sounds.label[i] == sounds.label[j], lean, np.linalg.norm(code[i] - code[j]))
+                for i, j, where, lean in zip(pairs.first, pairs.second, pairs.stratum, pairs.lean, strict=True)
                 if where == stratum
             ]
-            own = [distance for shared, distance in members if shared]
-            other = [distance for shared, distance in members if not shared]
-            if own and other:
-                wins = np.mean([[(a < b) + 0.5 * (a == b) for b in other] for a in own])
+            own = [distance for shared, _, distance in members if shared]
+            nearer = [distance for shared, lean, distance in members if not shared and lean < 0.5]
+            farther = [distance for shared, lean, distance in members if not shared and lean > -0.5]
+            if own and nearer and farther:
+                wins = np.mean([np.mean([[a < b for b in side] for a in own]) for side in (nearer, farther)])
                 total, weight_sum = total + len(own) * wins, weight_sum + len(own)
         areas.append(total / weight_sum)
     assert effect_of(found).value == pytest.approx(0.65 - np.mean(areas), abs=1e-3)
@@ -418,7 +419,7 @@ def test_height_alone_tells_no_names() -> None:
         waves = np.stack([each.render(24_000) for each in sounds.stimuli])
         pairs = spectral_to_semantic._Pairs(sounds, likeness.ear_spectra(waves, sample_rate=24_000))
         height = pairs.distances(np.array(sounds.height)[:, None])
-        assert pairs.area(height, np.arange(pairs.names)) == pytest.approx(0.5, abs=0.12)
+        assert pairs.area(height, np.arange(pairs.names)) == pytest.approx(0.5, abs=0.05)
 
 
 def test_a_spectrum_knows_names_until_spectra_are_made_equal() -> None:
