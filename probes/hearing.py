@@ -10,6 +10,9 @@ and returns its measurements::
 :func:`hear` runs any number of probes on one encoder in step. In each round it collects what all of them ask, renders
 each sound once, lets the encoder listen to it once, and keeps only what the readouts keep. All sites come from the same
 pass.
+
+A search, whose next sound depends on the last answer, has `Ear.respond` and, where the encoder offers a gradient,
+`Ear.differentiate`.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -32,6 +35,9 @@ from .records import Measurement
 
 Answer = Mapping[str, NDArray[Any]]
 """Site -> ``'stimuli ...'``: what the readout kept of each stimulus, in the order asked."""
+
+Respond = Callable[[NDArray[Any]], Mapping[str, NDArray[np.float64]]]
+Differentiate = Callable[[Any], Mapping[str, Any]]
 
 Probe = Generator[Sequence["Listen"], Sequence[Answer], Mapping[str, Measurement]]
 
@@ -68,6 +74,12 @@ class Ear:
     """Filters of the first convolution, 'channels taps', where the encoder tells them."""
     shifted: tuple[str, ...] = ()
     """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
+    respond: Respond | None = field(default=None, compare=False, repr=False)
+    """Waveforms that are no stimulus, 'clips samples' -> site -> 'clips channels frames', all frames, relative to
+    silence: for searches, whose next sound depends on the last answer."""
+    differentiate: Differentiate | None = field(default=None, compare=False, repr=False)
+    """The encoder as a function with a gradient, tensor 'clips samples' -> site -> tensor 'clips channels frames', not
+    relative to silence; None where it offers none."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
@@ -109,7 +121,37 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         least_seconds=listener.least_seconds,
         first_conv_filters=listener.first_conv_filters,
         shifted=tuple(site for site in offered if site in listener.shifted),
+        respond=_respond(listener, offered),
+        differentiate=_differentiate(listener, offered),
     )
+
+
+def _respond(listener: Listener, sites: Sequence[str]) -> Respond:
+    """An ear for waveforms: through the listener, in batches of one shape and checked like any other sound."""
+    silence = _Silence(listener)
+
+    def respond(waves: NDArray[Any]) -> Mapping[str, NDArray[np.float64]]:
+        quiet = silence.of(waves.shape[1])
+        parts = [
+            listener.listen(np.ascontiguousarray(waves[start : start + BATCH], np.float32)).values
+            for start in range(0, len(waves), BATCH)
+        ]
+        return {site: np.concatenate([part[site] for part in parts]) - quiet[site] for site in sites if site != CODES}
+
+    return respond
+
+
+def _differentiate(listener: Listener, sites: Sequence[str]) -> Differentiate | None:
+    """The encoder's own function with a gradient, where it has one and hears clips of any length."""
+    listen = getattr(listener.encoder, "listen_with_gradient", None)
+    if not callable(listen) or listener.window_samples is not None:
+        return None
+
+    def differentiate(waves: Any) -> Mapping[str, Any]:
+        answer = listen(waves.to(getattr(listener.encoder, "device", None) or "cpu"))
+        return {site: answer[site] for site in sites if site in answer}
+
+    return differentiate
 
 
 @dataclass(frozen=True)
@@ -152,6 +194,9 @@ def hear(
             except StopIteration as stop:
                 spent[key] += time.perf_counter() - started
                 done[key] = Heard(stop.value, None, None, spent[key])
+            except EncoderFault as broken:
+                # A search asks the encoder itself (`Ear.respond`).
+                done[key] = Heard(None, str(broken), None, spent[key])
             except Exception as error:
                 done[key] = Heard(None, None, error, spent[key])
             else:
