@@ -1,0 +1,280 @@
+"""What becomes of the members of an alias class: responses to each alone, and what a linear reader finds of all.
+
+Shared by `degrade_or_mix` and `unequal_and_predictable`, which play the same sounds (`stimuli.alias_classes`).
+
+Response    v(f): complex response of the channels at the alias line to a unit partial at f, from soft sounds that hold
+            one member of each class: (E(eps x) - E(-eps x)) / 2 eps; where the even part of the answer is negligible
+            at that level (checked), one polarity does. A derivative exists where the answer to a sound twice as loud
+            is twice as large. For a linear encoder v(f) is at the same time the response of its twin without strides,
+            heard at every sample: a lone partial meets no other on its line, and decimation moves its line and changes
+            nothing else.
+Reader      linear, complex: the members' amplitudes from the channels at their line, R2 held out by leaving each sound
+            out in turn. Two of them. Least squares on the leading principal components (as many as `MOST` of the sounds
+            allow; all, in most codes), with 1 - R2 multiplied by 1 - d / n, d components and n sounds: what a reader
+            that has heard n sounds loses against one that has heard endlessly many. That is exact for normal variables,
+            where the error of prediction is larger by n / (n - d). And ridge regression, one strength for all members
+            of a class, chosen by the same error: its R2 is that of n sounds, but less noisy from member to member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtone.stimuli import Stimulus
+from testtone.stimuli.alias_classes import FRAMES, AliasClasses, Alone, Performances, dense, draw_classes, lone
+
+from .hearing import Answer, Ear, Listen
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+STRENGTHS = 10.0 ** np.arange(-7.0, 2.1, 0.75)
+"""Of the penalty, re the mean squared singular value of what is read."""
+
+MOST = 0.85
+"""Components that a least-squares reader uses at most, re the number of sounds."""
+
+LINEAR = 0.01
+"""Share of power by which the answer to a sound twice as loud may miss twice the answer: 20 dB down."""
+
+EVEN = 1e-3
+"""Share of power of the even part of the answer below which one polarity says it all: 30 dB down."""
+
+SOFT_DB = 6.0206
+"""The second level at which a derivative is asked for: twice the amplitude."""
+
+
+@dataclass(frozen=True)
+class GridLines:
+    """Complex amplitudes at multiples of the frame rate / ``count``, over the first ``count`` frames.
+
+    z(m) = sum_i Re(c_i exp(2 pi j h_i m / count)): exact for sounds that repeat every ``count`` frames.
+    """
+
+    count: int
+    harmonics: tuple[int, ...]
+
+    def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.complex64]:
+        """``'channels frames'`` -> ``'channels lines'``."""
+        if frames.shape[1] < self.count:
+            raise ValueError(
+                f"count={self.count} frames were asked for and {frames.shape[1]} are free of edges; "
+                "ask for a longer clip (Ear.seconds)"
+            )
+        spectrum = np.fft.rfft(frames[:, : self.count], axis=1)[:, list(self.harmonics)]
+        return (spectrum * (2.0 / self.count)).astype(np.complex64)
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Whether an encoder has a derivative at rest, as far as two levels tell."""
+
+    missed: float
+    """Share of power by which the answer to twice the sound misses twice the answer."""
+    even: float
+    """Power of the even part of the answer re its odd part."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether the answers to soft sounds are those of a linear system."""
+        return bool(np.isfinite(self.missed) and self.missed < LINEAR)
+
+    @property
+    def polarities(self) -> int:
+        """How many polarities must be played: both, unless the even part is negligible."""
+        return 1 if self.even < EVEN else 2
+
+    @classmethod
+    def of(cls, soft: Complex, soft_inverted: Complex, twice: Complex, twice_inverted: Complex) -> Derivative:
+        """From answers ``'clips channels lines'`` to the same sounds at two levels in both polarities."""
+        odd, even = (soft - soft_inverted) / 2, (soft + soft_inverted) / 2
+        doubled = (twice - twice_inverted) / 4
+        power = float((np.abs(odd) ** 2).sum())
+        if not power > 0:
+            return cls(np.nan, np.nan)
+        return cls(float((np.abs(doubled - odd) ** 2).sum()) / power, float((np.abs(even) ** 2).sum()) / power)
+
+    def reason(self) -> str:
+        """Why there is no derivative, in words."""
+        if not np.isfinite(self.missed):
+            return "the code does not move with soft sounds"
+        return (
+            f"the code has no derivative at rest: its answer to a soft sound played twice as loud misses twice the "
+            f"answer by {100 * self.missed:.3g} % of the power (limit {100 * LINEAR:g} %)"
+        )
+
+
+def responses(alone: Alone, heard: Complex, inverted: Complex | None = None) -> Complex:
+    """Return v, ``'classes members channels'``, from answers to lone members, ``'clips channels classes'``."""
+    odd = heard if inverted is None else (heard - inverted) / 2
+    count, clips = alone.members.shape
+    found = np.full((count, int(alone.members.max()) + 1, heard.shape[1]), np.nan, dtype=np.complex128)
+    for index in range(count):
+        found[index, alone.members[index]] = odd[:, :, index] / alone.drawn[index][:, None]
+    return found
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of what is read at one line: unit vectors 'sounds components' and their power."""
+
+    left: Complex
+    power: Floats
+
+    @classmethod
+    def of(cls, features: Complex) -> Components:
+        """From ``'sounds channels'``, weakest first."""
+        sounds, channels = features.shape
+        few = channels <= sounds
+        gram = features.conj().T @ features if few else features @ features.conj().T
+        power, directions = np.linalg.eigh(gram)
+        kept = power > 1e-13 * max(float(power[-1]), 0.0)
+        power, directions = power[kept], directions[:, kept]
+        return cls(features @ directions / np.sqrt(power) if few else directions, power)
+
+    def _errors(self, labels: Complex, share: Floats) -> Floats:
+        """Squared error of each sound when left out, with each component shrunk to a share."""
+        leverage = np.minimum((np.abs(self.left) ** 2) @ share, 1.0 - 1e-9)
+        residual = labels - self.left @ (share[:, None] * (self.left.conj().T @ labels))
+        squares: Floats = np.abs(residual / (1.0 - leverage)[:, None]) ** 2
+        return squares
+
+    def r2(self, amplitudes: Complex) -> Floats:
+        """R2 of a least-squares reader that has heard endlessly many sounds, 'members'."""
+        sounds = len(self.left)
+        used = min(self.left.shape[1], int(MOST * sounds))
+        if not used:
+            return np.zeros(amplitudes.shape[1])
+        share = np.zeros(self.left.shape[1])
+        share[-used:] = 1.0
+        error = self._errors(_unit(amplitudes), share).mean(axis=0)
+        return np.asarray(1.0 - (1.0 - used / sounds) * error)
+
+    def held_out(self, amplitudes: Complex) -> Floats:
+        """R2 of a ridge reader held out, scored on the even and on the odd sounds: '2 members'."""
+        labels = _unit(amplitudes)
+        if not self.left.shape[1]:
+            return np.zeros((2, labels.shape[1]))
+        shares = [self.power / (self.power + strength) for strength in STRENGTHS * float(self.power.mean())]
+        best = min(shares, key=lambda share: float(self._errors(labels[:, ::4], share).mean()))
+        squares = self._errors(labels, best)
+        return 1.0 - np.stack([squares[0::2].mean(axis=0), squares[1::2].mean(axis=0)])
+
+
+def _unit(amplitudes: Complex) -> Complex:
+    """Amplitudes 'sounds members' re their root mean square."""
+    return np.asarray(amplitudes / np.sqrt((np.abs(amplitudes) ** 2).mean(axis=0)))
+
+
+def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
+    """Return R2 of the best linear reader of a class, 'members': p v^H C^-1 v with C = sum p v v^H + noise.
+
+    By the matrix inversion lemma it is the diagonal of G (G + noise)^-1 with G the Gram matrix of sqrt(p) v.
+
+    Args:
+        responses: v, 'members channels'.
+        power: p, mean square of each member's amplitude.
+        noise: mean square of what else is on a channel at the line.
+    """
+    scaled = responses * np.sqrt(power)[:, None]
+    gram = scaled.conj() @ scaled.T
+    value, vector = np.linalg.eigh(gram)
+    share = np.maximum(value, 0.0) / (np.maximum(value, 0.0) + noise)
+    return np.asarray((np.abs(vector) ** 2) @ share)
+
+
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"tokens": 320, "families": ("flat", "harmonic")},
+    "standard": {"tokens": 400, "families": ("flat", "harmonic", "pink")},
+    "thorough": {"tokens": 1200, "families": ("flat", "harmonic", "pink")},
+}
+"""Dense sounds per family. More than members, or an encoder that loses nothing would not be seen to."""
+
+CLASSES = 12
+MEMBERS = 256
+"""Of each alias class sound together, or as many as it has: fewer would leave room in most codes for all of them."""
+
+SOFT_RMS = 0.002
+"""Of the sounds from which a derivative is formed: 54 dB below full scale."""
+
+DENSE_RMS = 0.1
+CHECKED = 8
+"""Clips on which a derivative is checked."""
+
+RESIDUALS = 16
+"""Dense sounds per family, apart from those that are read, for what is not linear at their level."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sites of one frame rate, and the sounds played for them."""
+
+    sites: tuple[str, ...]
+    classes: AliasClasses
+    alone: Alone
+    dense: Mapping[str, Performances]
+    residual: Mapping[str, Performances]
+    seconds: float
+
+    @property
+    def readout(self) -> GridLines:
+        """All alias lines, at the frame rate."""
+        return GridLines(FRAMES, self.classes.lines)
+
+    def check(self) -> list[Listen]:
+        """Requests that tell whether there is a derivative at rest: two levels, two polarities."""
+        few = self.alone.first(CHECKED)
+        clips = (few.stimuli, few.inverted(), few.scaled(SOFT_DB), _scaled(few.inverted(), SOFT_DB))
+        return [Listen(each, self.readout, self.sites) for each in clips]
+
+    def derivative(self, site: str, answers: Sequence[Answer]) -> Derivative:
+        """What the answers to `check` tell of a site."""
+        return Derivative.of(*(np.asarray(answer[site], dtype=np.complex128) for answer in answers))
+
+
+def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
+    """Return the sites by frame rate with their sounds, and why there are none for the others."""
+    found: list[Group] = []
+    out = {
+        site: "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there"
+        for site in ear.shifted
+    }
+    folding = [site for site in ear.sites if site not in ear.shifted]
+    for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
+        sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
+        chain = ear.chain(sites[0])
+        if chain.hop < 2:
+            out |= dict.fromkeys(sites, "the site keeps the sample rate, and nothing folds")
+            continue
+        if abs(ear.sample_rate / rate - chain.hop) > 1e-6:
+            out |= dict.fromkeys(
+                sites, f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
+            )
+            continue
+        size = SIZES[effort]
+        seconds = ear.seconds(FRAMES, sites=sites)
+        classes = draw_classes(rng, chain=chain, classes=CLASSES, members=MEMBERS)
+        alone = lone(rng, classes, seconds=seconds, rms=SOFT_RMS)
+
+        def play(tokens: int, classes: AliasClasses = classes, seconds: float = seconds) -> dict[str, Performances]:
+            return {
+                family: dense(rng, classes, family=family, tokens=tokens, seconds=seconds, rms=DENSE_RMS)
+                for family in size["families"]
+            }
+
+        found.append(Group(sites, classes, alone, play(size["tokens"]), play(RESIDUALS), seconds))
+    return found, out
+
+
+def by_class(heard: NDArray[Any], index: int) -> Complex:
+    """Return the channels at one class's line, ``'clips channels lines'`` -> ``'clips channels'``."""
+    return np.asarray(heard[:, :, index], dtype=np.complex128)
+
+
+def _scaled(stimuli: Sequence[Stimulus], db: float) -> tuple[Stimulus, ...]:
+    return tuple(each.scaled(db) for each in stimuli)
