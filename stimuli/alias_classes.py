@@ -147,11 +147,26 @@ class Alone:
         """The clips, louder by so many dB."""
         return tuple(each.scaled(db) for each in self.stimuli)
 
+    def louder(self, db: float) -> Alone:
+        """The same, louder by so many dB."""
+        return Alone(self.scaled(db), self.members, self.drawn * 10.0 ** (db / 20.0)) if db else self
+
     def inverted(self) -> tuple[Stimulus, ...]:
         """The clips upside down."""
         return tuple(
-            Stimulus(tuple(s.inverted() for s in each.sources if isinstance(s, Multisine)), each.seconds, label=each.label)
+            Stimulus(
+                tuple(s.inverted() for s in each.sources if isinstance(s, Multisine)), each.seconds, label=each.label
+            )
             for each in self.stimuli
+        )
+
+    def together(self) -> tuple[Stimulus, ...]:
+        """Each clip with the next one, the last with the first."""
+        return tuple(
+            Stimulus(
+                each.sources + self.stimuli[(index + 1) % len(self.stimuli)].sources, each.seconds, label=each.label
+            )
+            for index, each in enumerate(self.stimuli)
         )
 
     def first(self, count: int) -> Alone:
