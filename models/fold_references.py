@@ -99,20 +99,24 @@ def graded_decimator(
 
 
 def drifting_decimator(
-    *, sample_rate: int = 24_000, hop: int = 320, bands: int = 64, taps: int = 129, seed: int = 0
+    *, sample_rate: int = 24_000, hop: int = 320, bands: int = 64, taps: int = 129, drift: float = 1.0, seed: int = 0
 ) -> ReferenceEncoder:
-    """Return a `graded_decimator` whose filters are other ones for sounds softer than `DRIFT_RMS`.
+    """Return a `graded_decimator` whose filters are other ones for sounds softer than `DRIFT_RMS`, in part or whole.
 
     The level is the RMS over a tenth of a second around the frame. Above it a partial at f is heard as `graded_decimator`
-    hears it; below it as that would hear another, because the filters are drawn anew and reversed in frequency (every
-    second tap changes its sign). At either level the encoder is linear; what soft sounds tell of it is true of soft
-    sounds only.
+    hears it; below it through random filters of 32 taps that do not cut off anywhere and are drawn apart, so as some
+    other partial might be. At either level the encoder is linear, but what soft sounds tell is true of soft sounds only.
+    `drift` is the share of power that the other filters have in those for soft sounds: at 0 the encoder is a graded
+    decimator at all levels.
     """
+    if not 0.0 <= drift <= 1.0:
+        raise ValueError(f"drift={drift} must lie in 0..1")
     loud = graded_kernels(sample_rate=sample_rate, bands=bands, taps=taps, seed=seed)
-    soft = graded_kernels(sample_rate=sample_rate, bands=bands, taps=taps, seed=seed + 1000)
-    cutoffs_differ = soft * (-1.0) ** np.arange(taps)
-    # Half the bands as they are, half reversed: no trend along frequency is left to agree or disagree with.
-    soft = np.where(np.arange(bands)[:, None] % 2 == 0, soft, cutoffs_differ)
+    generator = np.random.default_rng(seed + 1000)
+    other = np.zeros_like(loud)
+    other[:, taps // 2 - 16 : taps // 2 + 16] = generator.standard_normal((bands, 32))
+    other *= np.linalg.norm(loud) / np.linalg.norm(other)
+    soft = np.sqrt(1.0 - drift) * loud + np.sqrt(drift) * other
     window = round(0.1 * sample_rate) // 2 * 2 + 1
 
     def transform(samples: Floats) -> Floats:
@@ -121,7 +125,7 @@ def drifting_decimator(
         return np.where(power[:, None] > DRIFT_RMS**2, *frames)
 
     return ReferenceEncoder(
-        name=_name("drifting-decimator", bands=(bands, 64), seed=(seed, 0)),
+        name=_name("drifting-decimator", bands=(bands, 64), drift=(drift, 1.0), seed=(seed, 0)),
         sample_rate=sample_rate,
         hop=hop,
         margin=max(window, taps) / 2 / sample_rate,

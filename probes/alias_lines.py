@@ -182,8 +182,9 @@ class Components:
             return np.zeros((2, labels.shape[1]))
         shares = [self.power / (self.power + strength) for strength in STRENGTHS * float(self.power.mean())]
         best = min(shares, key=lambda share: float(self._errors(labels[:, ::4], share).mean()))
-        squares = self._errors(labels, best)
-        return 1.0 - np.stack([squares[0::2].mean(axis=0), squares[1::2].mean(axis=0)])
+        squares, power = self._errors(labels, best), np.abs(labels) ** 2
+        # Each half re its own amplitudes: else one half's luck would be the other's loss.
+        return 1.0 - np.stack([squares[half::2].sum(axis=0) / power[half::2].sum(axis=0) for half in (0, 1)])
 
 
 def _unit(amplitudes: Complex) -> Complex:
@@ -210,7 +211,7 @@ def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tokens": 320, "families": ("flat", "harmonic")},
-    "standard": {"tokens": 400, "families": ("flat", "harmonic", "pink")},
+    "standard": {"tokens": 320, "families": ("flat", "harmonic", "pink")},
     "thorough": {"tokens": 1200, "families": ("flat", "harmonic", "pink")},
 }
 """Dense sounds per family. More than members, or an encoder that loses nothing would not be seen to."""
