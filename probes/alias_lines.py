@@ -195,7 +195,8 @@ def _unit(amplitudes: Complex) -> Complex:
 def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
     """Return R2 of the best linear reader of a class, 'members': p v^H C^-1 v with C = sum p v v^H + noise.
 
-    By the matrix inversion lemma it is the diagonal of G (G + noise)^-1 with G the Gram matrix of sqrt(p) v.
+    With A the columns sqrt(p) v it is the diagonal of A^H (A A^H + noise)^-1 A, or of G (G + noise)^-1 with G = A^H A (by
+    the matrix inversion lemma), whichever is smaller: then rounding adds nothing to its sum.
 
     Args:
         responses: v, 'members channels'.
@@ -203,8 +204,10 @@ def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
         noise: mean square of what else is on a channel at the line.
     """
     scaled = responses * np.sqrt(power)[:, None]
-    gram = scaled.conj() @ scaled.T
-    value, vector = np.linalg.eigh(gram)
+    if scaled.shape[1] < scaled.shape[0]:
+        value, vector = np.linalg.eigh(scaled.T @ scaled.conj())
+        return np.asarray((np.abs(scaled @ vector.conj()) ** 2) @ (1.0 / (np.maximum(value, 0.0) + noise)))
+    value, vector = np.linalg.eigh(scaled.conj() @ scaled.T)
     share = np.maximum(value, 0.0) / (np.maximum(value, 0.0) + noise)
     return np.asarray((np.abs(vector) ** 2) @ share)
 

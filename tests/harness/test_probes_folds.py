@@ -14,7 +14,7 @@ from torch import nn
 from testtone.models import fold_references, references, resolve, tap
 from testtone.models.ablation import derivative_at_rest, without_strides
 from testtone.models.listening import Listener
-from testtone.probes import alias_lines, degrade_or_mix
+from testtone.probes import alias_lines, degrade_or_mix, unequal_and_predictable
 from testtone.probes.hearing import Listen, ear_of, hear
 from testtone.probes.readouts import mean
 from testtone.probes.records import Effect, Measurement
@@ -23,6 +23,7 @@ from testtone.stimuli import Chain, Stimulus, alias_classes
 from testtone.stimuli.multisines import LineSpectrum, Multisine
 from testtone.tests.claim import Claim
 from testtone.tests.claims.test_degrade_or_mix import CLAIM as DEGRADED
+from testtone.tests.claims.test_unequal_and_predictable import CLAIM as UNEQUAL
 from testtone.tests.trial import Bench
 
 SEEDS = (0, 1, 2)
@@ -70,7 +71,7 @@ def verdict_of(claim: Claim, measurement: Measurement) -> str:
     return verdict(measurement.effect, claim.threshold)
 
 
-CLAIMS = {claim.id: claim for claim in (DEGRADED,)}
+CLAIMS = {claim.id: claim for claim in (DEGRADED, UNEQUAL)}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -97,7 +98,7 @@ def test_strides_cost_what_channels_cannot_count(keep: int) -> None:
     assert part(found, "nonlinearity alone").value == pytest.approx(0.0, abs=0.01)
 
 
-@pytest.mark.parametrize("cube", [19.0, 37.0, 150.0])
+@pytest.mark.parametrize("cube", [19.0, 37.0])
 def test_a_cube_costs_what_bussgang_says(cube: float) -> None:
     """x + c x^3 of a Gaussian of variance s^2: gain 1 + 3 c s^2, and a remainder of variance 6 c^2 s^6.
 
@@ -150,15 +151,11 @@ def test_axes_level_and_rest_do_not_matter(claim: Claim) -> None:
     rng = np.random.default_rng(0)
     rotation = np.linalg.qr(rng.standard_normal((64, 64)))[0]
     plain = known(claim.id, "graded-decimator")
-    for change in (
-        lambda code: 5 * code[:, ::-1],
-        lambda code: np.einsum("ij,bjf->bif", rotation, code),
-        lambda code: code + 0.1,
-    ):
-        found = measure(claim, Changed(inner, change))["latent"]
-        assert found.effect is not None
-        assert plain.effect is not None
-        assert found.effect.value == pytest.approx(plain.effect.value, abs=0.01)
+    changed = Changed(inner, lambda code: 5 * np.einsum("ij,bjf->bif", rotation, code)[:, ::-1] + 0.1)
+    found = measure(claim, changed)["latent"]
+    assert found.effect is not None
+    assert plain.effect is not None
+    assert found.effect.value == pytest.approx(plain.effect.value, abs=0.01)
 
 
 class Dead:
@@ -216,6 +213,94 @@ def test_a_probe_that_mixes_up_its_sounds_judges_nobody(monkeypatch: pytest.Monk
     record = Bench(seed=0, effort="quick").record(DEGRADED, "naive-bank", "latent")
     assert record["verdict"] == "invalid"
     assert "polyphase should be refuted and is supported" in record["reason"]
+
+
+# --- unequal and predictable ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+def test_rho_and_r2_are_those_of_the_filters(seed: int) -> None:
+    """A linear encoder whose filters are known: v(f) is their response, and R2 of the best reader follows from C."""
+    found = known(UNEQUAL.id, "graded-decimator", seed)
+    classes = alias_classes.draw_classes(
+        np.random.default_rng(seed), chain=Chain(24_000, (320,)), classes=12, members=MEMBERS
+    )
+    kernels = fold_references.graded_kernels(sample_rate=24_000, bands=64, taps=129, seed=0)
+    expected = {}
+    for hz in classes.hz:
+        responses = np.exp(2j * np.pi * np.outer(hz, np.arange(129)) / 24_000) @ kernels.T
+        # As real sounds have it, a mirrored member turns backwards.
+        turned = np.where((hz % 75 > 37.5)[:, None], responses.conj(), responses)
+        covariance = turned.T @ turned.conj()
+        r2 = np.einsum("kc,kc->k", turned.conj(), np.linalg.solve(covariance, turned.T).T).real
+        assert r2.sum() == pytest.approx(64.0, abs=1e-3)
+        expected |= {round(float(each), 6): float(value) for each, value in zip(hz, r2, strict=True)}
+    points = [each for each in found.figures["points"] if each["family"] == "flat"]
+    assert len(points) > 100
+    rho, r2, truth = np.array([(each["rho"], each["r2"], expected[round(each["hz"], 6)]) for each in points]).T
+    assert np.abs(rho - truth).max() < 1e-3
+    assert np.abs(r2 - truth).mean() < TOLERANCE
+    assert np.mean(r2 - truth) == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("spec", ["graded-decimator", "polyphase", "polyphase:keep=128", "naive-bank"])
+def test_nobody_spends_more_than_the_budget(spec: str) -> None:
+    """By counting, a class has no more than the channels, whatever the signal."""
+    figures = known(UNEQUAL.id, spec).figures
+    room = min(figures["channels"], figures["members"])
+    assert all(total <= room * (1 + 1e-6) for total in figures["sum_of_rho"].values())
+    assert all(total <= room * 1.02 for total in figures["sum_of_r2"].values())
+
+
+def test_answers_of_other_members_predict_nothing() -> None:
+    for spec in ("graded-decimator", "polyphase:keep=128"):
+        found = known(UNEQUAL.id, spec)
+        assert part(found, "rho with shuffled answers").value == pytest.approx(0.0, abs=TOLERANCE)
+        assert part(found, "rho against received power").low > 0.3
+
+
+def test_prediction_fades_as_soft_sounds_tell_less() -> None:
+    drifts = ["graded-decimator", *(f"drifting-decimator:drift={drift}" for drift in (0.4, 1.0))]
+    values = [effect_of(UNEQUAL, spec).value for spec in drifts]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 0.7
+    assert abs(values[-1]) < 0.1
+    assert effect_of(UNEQUAL, "drifting-decimator:drift=0.0").value == pytest.approx(values[0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("polyphase", "nothing is unequal"),
+        ("bare-decimator", "nothing is unequal"),
+        ("ideal-lowpass-decimator", "not told from noise"),
+        ("power-filterbank", "no derivative at rest"),
+    ],
+)
+def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) -> None:
+    found = known(UNEQUAL.id, spec)
+    assert verdict_of(UNEQUAL, found) == "insufficient"
+    assert not found.not_applicable
+    assert found.reason is not None
+    assert why in found.reason
+
+
+def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, rng = alias_lines.responses, np.random.default_rng(0)
+    monkeypatch.setattr(alias_lines, "responses", lambda *args: rng.permuted(plain(*args), axis=1))
+    record = Bench(seed=0, effort="quick").record(UNEQUAL, "drifting-decimator", "latent")
+    assert record["verdict"] == "invalid"
+    assert "graded-decimator should be supported" in record["reason"]
+
+
+def test_partial_correlation_does_not_reward_what_is_given() -> None:
+    rng = np.random.default_rng(0)
+    power = np.exp(rng.standard_normal((1, 400)))
+    noisy = power * np.exp(0.3 * rng.standard_normal((1, 400)))
+    assert abs(unequal_and_predictable._partials(noisy, power**2 + 0 * noisy, (power,))[0]) != 1.0
+    assert np.isnan(unequal_and_predictable._partials(power**2, noisy, (power,))[0])
+    other = power * np.exp(0.3 * rng.standard_normal((1, 400)))
+    assert abs(unequal_and_predictable._partials(noisy, other, (power,))[0]) < 0.15
 
 
 # --- readers --------------------------------------------------------------------------------------------------------
