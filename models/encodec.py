@@ -14,6 +14,7 @@ Neither has seen a sound; their codebooks are fitted to latents of `quantisers.c
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ._torchaudio import import_encodec
+from .ablation import AblatedEncoder, derivative_at_rest, without_strides
 from .initialisation import draw_with_gain, effective_weight, own_random_numbers, twin_name
 from .quantisers import Codebooks, calibration_waveforms, fit_residual_codebooks
 from .weights import WeightsError, fetch, load_state, sha256_of_file, sha256_of_state
@@ -171,6 +173,40 @@ class EncodecEncoder:
         # cuDNN's LSTM has no backward pass in eval mode.
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=self.device.type != "cuda"):
             return self._forward(_as_input(waveforms, self.device))
+
+    def ablated(self, *, full_rate: bool, linear: bool) -> AblatedEncoder:
+        """Return stack_end and latent of the same weights, at the sample rate if `full_rate`, linearised if `linear`.
+
+        The full rate is exact: every hop-th frame is a frame of this encoder. It costs a hop as much. The linear one is
+        the derivative at silence, of every ELU and of the LSTM.
+        """
+        names = {self._stack_end: "stack_end", len(self.module) - 1: "latent"}
+        # Differences in float64, and their own weights: this encoder is left as it is.
+        layers = copy.deepcopy(self.module).double() if linear else self.module
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            if full_rate:
+                short = -samples.shape[1] % math.prod(self.strides)
+                whole = nn.functional.pad(samples, (0, short))[:, None]
+                kept, _, _ = without_strides(layers, whole, keep=names)
+                return {site: values[..., : samples.shape[1]] for site, values in kept.items()}
+            sites, values = {}, samples[:, None]
+            for index, layer in enumerate(layers):
+                values = layer(values)
+                if index in names:
+                    sites[names[index]] = values.clone()
+            return sites
+
+        said = [word for word, chosen in (("full rate", full_rate), ("linear", linear)) if chosen]
+        rates = self.frame_rates
+        return AblatedEncoder(
+            name=f"{self.name} ({', '.join(said) or 'as it is'})",
+            sample_rate=self.sample_rate,
+            frame_rates={site: float(self.sample_rate) if full_rate else rates[site] for site in names.values()},
+            margin_seconds={site: self.margin_seconds[site] for site in names.values()},
+            function=derivative_at_rest(function) if linear else function,
+            device=self.device,
+        )
 
     def dequantise(self, codes: Any) -> Tensor:
         """Return the sum of the entries that `codes` name, 'batch channels frames'.

@@ -41,6 +41,14 @@ LONGEST_SECONDS = 16
 """An encoder that hears no clip of this length hears none."""
 
 
+VARIANTS: Mapping[str, tuple[bool, bool]] = {
+    "linear": (False, True),
+    "full_rate": (True, False),
+    "full_rate_linear": (True, True),
+}
+"""Variants of an encoder by name: whether its strides are removed, and whether it is linearised."""
+
+
 class EncoderFault(Exception):
     """The encoder broke the contract; the message is one line that says how."""
 
@@ -279,6 +287,22 @@ class Listener:
         if filters.ndim != 2 or 0 in filters.shape or not np.isfinite(filters).all():
             raise self._fault(f"first_conv_filters of shape {filters.shape} must be finite 'channels taps'")
         return filters
+
+    @cached_property
+    def variants(self) -> Mapping[str, Listener]:
+        """The same weights without strides, or linear, or both: those of `VARIANTS` that the encoder offers."""
+        ablated = getattr(self.encoder, "ablated", None)
+        if ablated is None:
+            return {}
+        try:
+            made = {name: ablated(full_rate=full, linear=linear) for name, (full, linear) in VARIANTS.items()}
+        except Exception as error:
+            raise self._fault(f"ablated() raised {type(error).__name__}: {one_line(error)}") from error
+        return {
+            name: Listener(each, spec=f"{self.spec} ({name.replace('_', ' ')})")
+            for name, each in made.items()
+            if each is not None
+        }
 
     @cached_property
     def margins(self) -> Mapping[str, Margin]:

@@ -34,6 +34,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .ablation import AblatedEncoder, linear_at_rest
 from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .quantisers import calibration_waveforms
 from .weights import WeightsError, bundled, sha256_of_file, sha256_of_state
@@ -189,6 +190,30 @@ class SampleCNNEncoder:
         """Return the sites of `listen` as functions of `waveforms` that can be differentiated."""
         with torch.enable_grad():
             return self._forward(_as_input(waveforms, self.device))
+
+    def ablated(self, *, full_rate: bool, linear: bool) -> AblatedEncoder | None:
+        """Return stack_end and latent of the same weights with rectifiers and pools as they stand at rest.
+
+        The full rate is not offered: windows are padded inside, so each of the samples of a hop would need all of its
+        window's layers anew, a thousand times what a clip costs.
+        """
+        if full_rate or not linear:
+            return None
+
+        def rest(model: nn.Module) -> None:
+            assert isinstance(model, SampleCNN)
+            SampleCNNEncoder(model, name=self.name)._forward(torch.zeros(1, 2 * SAMPLES, device=self.device))
+
+        inner = SampleCNNEncoder(linear_at_rest(self.model, rest), name=f"{self.name} (linear)")  # type: ignore[arg-type]
+        sites = ("stack_end", "latent")
+        return AblatedEncoder(
+            name=inner.name,
+            sample_rate=self.sample_rate,
+            frame_rates={site: self.frame_rates[site] for site in sites},
+            margin_seconds={site: self.margin_seconds[site] for site in sites},
+            function=lambda samples: {site: values for site, values in inner._forward(samples).items() if site in sites},
+            device=self.device,
+        )
 
     def _forward(self, samples: Tensor) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""

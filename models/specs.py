@@ -30,6 +30,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .fold_references import FOLD_REFERENCES
 from .layered_references import LAYERED_REFERENCES
 from .protocol import Encoder
 from .references import REFERENCES
@@ -71,6 +72,7 @@ BUNDLED: Mapping[str, Bundled] = {
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
     **{name: Bundled("waveform_references", build.__name__) for name, build in WAVEFORM_REFERENCES.items()},
+    **{name: Bundled("fold_references", build.__name__) for name, build in FOLD_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .ablation import AblatedEncoder, can_be_spread, derivative_at_rest, mean_pools, without_strides
 from .protocol import CODES, SITES
 from .weights import sha256_of_state
 
@@ -87,6 +88,49 @@ class TappedEncoder:
         """Return the real-valued sites as functions of `waveforms` that can be differentiated."""
         with torch.enable_grad(), torch.backends.cudnn.flags(enabled=self.device.type != "cuda"):
             return {site: values for site, values in self._hear(waveforms).items() if site != CODES}
+
+    def ablated(self, *, full_rate: bool, linear: bool) -> AblatedEncoder | None:
+        """Return the same weights without strides, or linear; None unless the module is a chain whose layers are sites.
+
+        A chain is a `torch.nn.Sequential` of convolutions, pools and layers without a stride. Pools of maxima become
+        means where it is to be linear.
+        """
+        chain, names = self.module, {}
+        for site, target in self._taps.items():
+            if not target.isdigit() or site in (CODES, "first_conv") or self._layouts[site] != AXES:
+                continue
+            names[int(target)] = site
+        if not isinstance(chain, nn.Sequential) or not names or self._input_shape != INPUT_SHAPES[0]:
+            return None
+        if not can_be_spread(chain) or getattr(self, "input_samples", None) is not None:
+            return None
+        layers = mean_pools(chain).double() if linear else chain
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            with _evaluating(layers):
+                if full_rate:
+                    return without_strides(layers, samples[:, None], keep=names)[0]
+                sites, values = {}, samples[:, None].clone()
+                for index, layer in enumerate(layers):
+                    values = layer(values)
+                    if index in names:
+                        sites[names[index]] = values.clone()
+                return sites
+
+        said = [word for word, chosen in (("full rate", full_rate), ("linear", linear)) if chosen]
+        rates = getattr(self, "frame_rates", {})
+        return AblatedEncoder(
+            name=f"{self.name} ({', '.join(said) or 'as it is'})",
+            sample_rate=self.sample_rate,
+            frame_rates={
+                site: float(self.sample_rate) if full_rate else rates[site]
+                for site in names.values()
+                if full_rate or site in rates
+            },
+            margin_seconds={k: v for k, v in getattr(self, "margin_seconds", {}).items() if k in names.values()},
+            function=derivative_at_rest(function) if linear else function,
+            device=self.device,
+        )
 
     def _hear(self, waveforms: Tensor) -> dict[str, Tensor]:
         dtype = next((v.dtype for v in self.module.parameters() if v.is_floating_point()), torch.float32)

@@ -54,6 +54,8 @@ class Listen:
     readout: Readout
     sites: tuple[str, ...] | None = None
     """Only at these sites; None: at all that the probe was given."""
+    variant: str | None = None
+    """Ask this variant of the encoder, one of `Ear.variants`; None: the encoder itself."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class Ear:
     differentiate: Differentiate | None = field(default=None, compare=False, repr=False)
     """The encoder as a function with a gradient, tensor 'clips samples' -> site -> tensor 'clips channels frames', not
     relative to silence; None where it offers none."""
+    variants: tuple[str, ...] = ()
+    """Variants of the encoder with the same weights that it offers: without strides, or linear, or both."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
@@ -123,6 +127,7 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         shifted=tuple(site for site in offered if site in listener.shifted),
         respond=_respond(listener, offered),
         differentiate=_differentiate(listener, offered),
+        variants=tuple(listener.variants),
     )
 
 
@@ -168,6 +173,9 @@ class Heard:
 
 Key = TypeVar("Key", bound=Hashable)
 """What probes are called by whoever runs them."""
+
+_Name = tuple[str, str | None]
+"""A sound by its content hash, and the variant of the encoder that hears it."""
 
 Progress = Callable[[int, int], None]
 """Told after each batch: sounds heard so far in this round, and sounds in all."""
@@ -228,34 +236,36 @@ class _Round(Generic[Key]):
     def __init__(self, listener: Listener, asked: Mapping[Key, tuple[Ear, Sequence[Listen]]]) -> None:
         self._listener = listener
         self._asked = asked
-        self._stimuli: dict[str, Stimulus] = {}
-        self._wanted: dict[str, dict[tuple[str, Readout], list[Key]]] = {}
-        """Content hash -> (site, readout) -> the probes that want it."""
-        self._kept: dict[tuple[str, str, Readout], NDArray[Any]] = {}
+        self._stimuli: dict[_Name, Stimulus] = {}
+        self._wanted: dict[_Name, dict[tuple[str, Readout], list[Key]]] = {}
+        """Sound and variant -> (site, readout) -> the probes that want it."""
+        self._kept: dict[tuple[_Name, str, Readout], NDArray[Any]] = {}
         self.errors: dict[Key, Exception] = {}
         """What went wrong with a sound or a readout, by the probe that asked for it: ours, not the encoder's."""
         for key, (ear, requests) in asked.items():
             for request in requests:
                 for stimulus in request.stimuli:
-                    self._stimuli.setdefault(stimulus.sha256, stimulus)
-                    keep = self._wanted.setdefault(stimulus.sha256, {})
+                    name = stimulus.sha256, request.variant
+                    self._stimuli.setdefault(name, stimulus)
+                    keep = self._wanted.setdefault(name, {})
                     for site in request.sites or ear.sites:
                         keep.setdefault((site, request.readout), []).append(key)
 
     def listen(self, silence: _Silence, progress: Progress | None) -> None:
         """Let the encoder listen to every sound, in batches of one length, and keep what the readouts keep."""
-        by_length: dict[int, list[str]] = {}
+        by_length: dict[tuple[str | None, int], list[_Name]] = {}
         for name, stimulus in self._stimuli.items():
-            by_length.setdefault(round(stimulus.seconds * self._listener.sample_rate), []).append(name)
+            by_length.setdefault((name[1], round(stimulus.seconds * self._listener.sample_rate)), []).append(name)
         done = 0
-        for samples, names in by_length.items():
+        for (variant, samples), names in by_length.items():
+            listener, quiet = _variant(self._listener, variant), silence.of(samples, variant)
             for start in range(0, len(names), BATCH):
                 batch = names[start : start + BATCH]
                 waveforms = {name: wave for name in batch if (wave := self._render(name)) is not None}
                 if waveforms:
-                    heard = self._listener.listen(np.stack(list(waveforms.values()))).values
+                    heard = listener.listen(np.stack(list(waveforms.values()))).values
                     for row, name in enumerate(waveforms):
-                        self._read(name, {site: values[row] for site, values in heard.items()}, silence.of(samples))
+                        self._read(name, {site: values[row] for site, values in heard.items()}, quiet)
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(self._stimuli))
@@ -265,13 +275,15 @@ class _Round(Generic[Key]):
         ear, requests = self._asked[key]
         return [
             {
-                site: np.stack([self._kept[stimulus.sha256, site, request.readout] for stimulus in request.stimuli])
+                site: np.stack(
+                    [self._kept[(each.sha256, request.variant), site, request.readout] for each in request.stimuli]
+                )
                 for site in request.sites or ear.sites
             }
             for request in requests
         ]
 
-    def _render(self, name: str) -> NDArray[np.float32] | None:
+    def _render(self, name: _Name) -> NDArray[np.float32] | None:
         try:
             return self._stimuli[name].render(self._listener.sample_rate)
         except Exception as error:
@@ -279,26 +291,30 @@ class _Round(Generic[Key]):
                 self._blame(askers, error)
             return None
 
-    def _read(self, name: str, heard: Mapping[str, NDArray[Any]], silence: Mapping[str, NDArray[Any]]) -> None:
+    def _read(self, name: _Name, heard: Mapping[str, NDArray[Any]], silence: Mapping[str, NDArray[Any]]) -> None:
+        listener = _variant(self._listener, name[1])
         for site in dict.fromkeys(site for site, _ in self._wanted[name]):
+            if site not in heard:
+                self._blame([key for each in self._wanted[name].values() for key in each], _no_such_site(name[1], site))
+                continue
             frames = self._free_of_edges(name, site, heard[site], silence.get(site))
             for (where, readout), askers in self._wanted[name].items():
                 if where != site:
                     continue
                 try:
-                    self._kept[name, site, readout] = readout(frames, self._listener.frame_rates[site])
+                    self._kept[name, site, readout] = readout(frames, listener.frame_rates[site])
                 except Exception as error:
                     self._blame(askers, error)
 
-    def _free_of_edges(self, name: str, site: str, frames: NDArray[Any], quiet: NDArray[Any] | None) -> NDArray[Any]:
+    def _free_of_edges(self, name: _Name, site: str, frames: NDArray[Any], quiet: NDArray[Any] | None) -> NDArray[Any]:
         """The frames of a sound without those that hear an edge; values relative to silence, codes as they are."""
-        stimulus = self._stimuli[name]
+        stimulus, listener = self._stimuli[name], _variant(self._listener, name[1])
         if quiet is not None and frames.shape != quiet.shape:
             raise EncoderFault(
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and {quiet.shape[1]} "
                 "for silence of the same length"
             )
-        left, right = ear_of(self._listener, (site,)).free(site, ramp_seconds=stimulus.ramp_seconds)
+        left, right = ear_of(listener, (site,)).free(site, ramp_seconds=stimulus.ramp_seconds)
         if frames.shape[1] <= left + right:
             raise EncoderFault(
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "
@@ -313,16 +329,24 @@ class _Round(Generic[Key]):
 
 
 class _Silence:
-    """The encoder's answers to silence, one per clip length."""
+    """The encoder's answers to silence, and those of its variants, one per clip length."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._answers: dict[int, dict[str, NDArray[Any]]] = {}
+        self._answers: dict[tuple[str | None, int], dict[str, NDArray[Any]]] = {}
 
-    def of(self, samples: int) -> dict[str, NDArray[Any]]:
-        if samples not in self._answers:
-            heard = self._listener.listen(np.zeros((1, samples), np.float32)).values
-            self._answers[samples] = {
+    def of(self, samples: int, variant: str | None = None) -> dict[str, NDArray[Any]]:
+        if (variant, samples) not in self._answers:
+            heard = _variant(self._listener, variant).listen(np.zeros((1, samples), np.float32)).values
+            self._answers[variant, samples] = {
                 site: values[0].astype(np.float64) for site, values in heard.items() if site != CODES
             }
-        return self._answers[samples]
+        return self._answers[variant, samples]
+
+
+def _variant(listener: Listener, variant: str | None) -> Listener:
+    return listener if variant is None else listener.variants[variant]
+
+
+def _no_such_site(variant: str | None, site: str) -> ValueError:
+    return ValueError(f"variant {variant!r} was asked for at site {site!r}, which it lacks")

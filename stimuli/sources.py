@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from testtone.stimuli.multisines import Multisine
+
 TWO_PI = 2.0 * math.pi
 OFFSET_SECONDS = 0.05  # a drawn start inside a render lies up to this much later: several periods of any note
 
@@ -212,7 +214,7 @@ class Render:
         return {"kind": "render", **dataclasses.asdict(self), "notes": [dataclasses.asdict(n) for n in self.notes]}
 
 
-Source = Tone | Noise | Click | Render
+Source = Tone | Noise | Click | Render | Multisine
 
 
 def number(

@@ -1,7 +1,7 @@
 """A stimulus: sources, a length and ramps; what it sounds like, what is true of it, and its name as a hash.
 
-The order of synthesis is fixed: all partials, then renders, clicks and noise, all in float64; ramps over the sum; one
-cast to float32. Sources of one kind are added in the order given.
+The order of synthesis is fixed: all partials, then renders, multisines, clicks and noise, all in float64; ramps over
+the sum; one cast to float32. Sources of one kind are added in the order given.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from testtone.stimuli import pitch, renders
+from testtone.stimuli.multisines import LineSpectrum, Multisine
 from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Render, Source, Tone, number
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ class Stimulus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
         for each in self.sources:
-            if not isinstance(each, Tone | Noise | Click | Render):
-                raise TypeError(f"sources must hold Tone, Noise, Click or Render, not {type(each).__name__}")
+            if not isinstance(each, Tone | Noise | Click | Render | Multisine):
+                raise TypeError(
+                    f"sources must hold Tone, Noise, Click, Render or Multisine, not {type(each).__name__}"
+                )
         number(self, "seconds", above=0.0, unit="s")
         number(self, "ramp_seconds", least=0.0, most=self.seconds / 2.0, unit="s, half of seconds")
         if len(self._noises(at_snr=True)) > 1:
@@ -77,6 +80,9 @@ class Stimulus:
             if isinstance(each, Render):
                 wave += renders.waveform(each, samples, sample_rate=sample_rate)
         for each in self.sources:
+            if isinstance(each, Multisine):
+                wave += each.waveform(samples, sample_rate=sample_rate)
+        for each in self.sources:
             if isinstance(each, Click):
                 if round(each.at_seconds * sample_rate) >= samples:
                     raise ValueError(f"at_seconds={each.at_seconds} lies behind the end of {self.seconds} s")
@@ -107,6 +113,8 @@ class Stimulus:
         }
         clicks = [each.truth() for each in self.sources if isinstance(each, Click)]
         content |= {"clicks": clicks} if clicks else {}
+        multisines = [each.identity() for each in self.sources if isinstance(each, Multisine)]
+        content |= {"multisines": multisines} if multisines else {}
         text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -130,7 +138,7 @@ class Stimulus:
     def timbres(self) -> tuple[str, ...]:
         """Timbre names of the sources that have one, in order."""
         return tuple(
-            each.timbre for each in self.sources if not isinstance(each, Noise | Click) and each.timbre is not None
+            each.timbre for each in self.sources if isinstance(each, Tone | Render) and each.timbre is not None
         )
 
     def truth(self) -> dict[str, Any]:
@@ -253,6 +261,8 @@ def _source(truth: Mapping[str, Any]) -> Source:
             return Noise(**fields)
         case "click":
             return Click(**fields)
+        case "multisine":
+            return Multisine(**{**fields, "spectrum": LineSpectrum(**fields["spectrum"])})
         case "render":
             return Render(**{**fields, "notes": tuple(Note(**each) for each in fields["notes"])})
         case kind:

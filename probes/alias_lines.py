@@ -1,0 +1,318 @@
+"""What becomes of the members of an alias class: responses to each alone, and what a linear reader finds of all.
+
+Shared by `degrade_or_mix` and `unequal_and_predictable`, which play the same sounds (`stimuli.alias_classes`).
+
+Response    v(f): complex response of the channels at the alias line to a unit partial at f, from soft sounds that hold
+            one member of each class: (E(eps x) - E(-eps x)) / 2 eps; where the even part of the answer is negligible
+            at that level (checked), one polarity does. A derivative exists where the answer to a sound twice as loud
+            is twice as large. For a linear encoder v(f) is at the same time the response of its twin without strides,
+            heard at every sample: a lone partial meets no other on its line, and decimation moves its line and changes
+            nothing else.
+Reader      linear, complex: the members' amplitudes from the channels at their line. Two of them.
+            Least squares on the leading principal components (all, unless there are more than `MOST` of the sounds),
+            with 1 - R2 of the sounds learned from multiplied by n / (n - d), d components and n sounds (adjusted R2,
+            Wherry 1931): what a reader finds that has heard endlessly many sounds. Held out, a reader of n sounds finds
+            less by 1 - R2 times d / (n - d), which would count against codes of many channels. Where all the components
+            cannot be used it errs a little to the low side (by .02 for 512 channels and 400 sounds of 256 members).
+            Ridge regression, one strength for all members of a class, chosen by leave-one-out error and held out the
+            same way: its R2 is that of n sounds, but less noisy from member to member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtone.stimuli.alias_classes import FRAMES, AliasClasses, Alone, Performances, dense, draw_classes, lone
+
+from .hearing import Answer, Ear, Listen
+
+Floats = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+STRENGTHS = 10.0 ** np.arange(-7.0, 2.1, 0.75)
+"""Of the penalty, re the mean squared singular value of what is read."""
+
+MOST = 0.85
+"""Components that a least-squares reader uses at most, re the number of sounds."""
+
+LINEAR = 0.01
+"""Share of power by which answers to soft sounds may miss those of a linear system: 20 dB down."""
+
+EVEN = 1e-3
+"""Share of power of the even part of the answer below which one polarity says it all: 30 dB down."""
+
+TWICE_DB = 20.0 * np.log10(2.0)
+
+
+@dataclass(frozen=True)
+class GridLines:
+    """Complex amplitudes at multiples of the frame rate / ``count``, over the first ``count`` frames.
+
+    z(m) = sum_i Re(c_i exp(2 pi j h_i m / count)): exact for sounds that repeat every ``count`` frames.
+    """
+
+    count: int
+    harmonics: tuple[int, ...]
+
+    def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.complex64]:
+        """``'channels frames'`` -> ``'channels lines'``."""
+        if frames.shape[1] < self.count:
+            raise ValueError(
+                f"count={self.count} frames were asked for and {frames.shape[1]} are free of edges; "
+                "ask for a longer clip (Ear.seconds)"
+            )
+        spectrum = np.fft.rfft(frames[:, : self.count], axis=1)[:, list(self.harmonics)]
+        return (spectrum * (2.0 / self.count)).astype(np.complex64)
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Whether an encoder has a derivative at rest, as far as soft sounds tell: shares of the answer's power."""
+
+    doubled: float
+    """By which the answer to twice the sound misses twice the answer."""
+    summed: float
+    """By which the answer to two sounds together misses the sum of the answers."""
+    even: float
+    """Power of the even part of the answer re its odd part."""
+    deaf: bool = False
+    """Whether soft sounds move nothing at all, at the lines looked at."""
+
+    @property
+    def missed(self) -> float:
+        """The largest of the three."""
+        return max(self.doubled, self.summed, self.even)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the answers to soft sounds are those of a linear system."""
+        return self.missed < LINEAR
+
+    @property
+    def polarities(self) -> int:
+        """How many polarities must be played: both, unless the even part is negligible."""
+        return 1 if self.even < EVEN else 2
+
+    @classmethod
+    def of(cls, soft: Complex, inverted: Complex, twice: Complex, together: Complex) -> Derivative:
+        """From answers ``'clips channels lines'`` to sounds, upside down, twice as loud, and with the next one each."""
+        odd, even = (soft - inverted) / 2, (soft + inverted) / 2
+        power, sums = _power(odd), soft + np.roll(soft, -1, axis=0)
+        if not power > 0:
+            return cls(np.inf, np.inf, np.inf, deaf=not _power(even) > 0)
+        return cls(
+            _power(twice - 2 * soft) / (4 * power),
+            _power(together - sums) / max(_power(sums), np.finfo(float).tiny),
+            _power(even) / power,
+        )
+
+    def reason(self) -> str:
+        """Why there is no derivative, in words."""
+        if self.deaf:
+            return "the code does not move with soft sounds"
+        if not np.isfinite(self.missed):
+            return "the code has no derivative at rest: its answer to a soft sound does not depend on the sound's sign"
+        said = {
+            self.doubled: "to a soft sound played twice as loud misses twice the answer",
+            self.summed: "to two soft sounds together misses the sum of the answers",
+            self.even: "to a soft sound upside down misses the answer upside down",
+        }[self.missed]
+        return (
+            f"the code has no derivative at rest: its answer {said} by {100 * self.missed:.3g} % of the power "
+            f"(limit {100 * LINEAR:g} %)"
+        )
+
+
+def _power(values: Complex) -> float:
+    return float((np.abs(values) ** 2).sum())
+
+
+def responses(alone: Alone, heard: Complex, inverted: Complex | None = None) -> Complex:
+    """Return v, ``'classes members channels'``, from answers to lone members, ``'clips channels classes'``."""
+    odd = heard if inverted is None else (heard - inverted) / 2
+    count, clips = alone.members.shape
+    found = np.full((count, int(alone.members.max()) + 1, heard.shape[1]), np.nan, dtype=np.complex128)
+    for index in range(count):
+        found[index, alone.members[index]] = odd[:, :, index] / alone.drawn[index][:, None]
+    return found
+
+
+@dataclass(frozen=True)
+class Components:
+    """Principal components of what is read at one line: unit vectors 'sounds components' and their power."""
+
+    left: Complex
+    power: Floats
+
+    @classmethod
+    def of(cls, features: Complex) -> Components:
+        """From ``'sounds channels'``, weakest first."""
+        sounds, channels = features.shape
+        few = channels <= sounds
+        gram = features.conj().T @ features if few else features @ features.conj().T
+        power, directions = np.linalg.eigh(gram)
+        kept = power > 1e-13 * max(float(power[-1]), 0.0)
+        power, directions = power[kept], directions[:, kept]
+        return cls(features @ directions / np.sqrt(power) if few else directions, power)
+
+    def _errors(self, labels: Complex, share: Floats) -> Floats:
+        """Squared error of each sound when left out, with each component shrunk to a share."""
+        leverage = np.minimum((np.abs(self.left) ** 2) @ share, 1.0 - 1e-9)
+        residual = labels - self.left @ (share[:, None] * (self.left.conj().T @ labels))
+        squares: Floats = np.abs(residual / (1.0 - leverage)[:, None]) ** 2
+        return squares
+
+    def r2(self, amplitudes: Complex) -> Floats:
+        """R2 of a least-squares reader that has heard endlessly many sounds, 'members': adjusted R2."""
+        sounds = len(self.left)
+        used = min(self.left.shape[1], int(MOST * sounds))
+        left, labels = self.left[:, self.left.shape[1] - used :], _unit(amplitudes)
+        error = (np.abs(labels - left @ (left.conj().T @ labels)) ** 2).mean(axis=0)
+        return np.asarray(1.0 - error * sounds / (sounds - used))
+
+    def held_out(self, amplitudes: Complex) -> Floats:
+        """R2 of a ridge reader held out, scored on the even and on the odd sounds: '2 members'."""
+        labels = _unit(amplitudes)
+        if not self.left.shape[1]:
+            return np.zeros((2, labels.shape[1]))
+        shares = [self.power / (self.power + strength) for strength in STRENGTHS * float(self.power.mean())]
+        best = min(shares, key=lambda share: float(self._errors(labels[:, ::4], share).mean()))
+        squares, power = self._errors(labels, best), np.abs(labels) ** 2
+        # Each half re its own amplitudes: else one half's luck would be the other's loss.
+        return 1.0 - np.stack([squares[half::2].sum(axis=0) / power[half::2].sum(axis=0) for half in (0, 1)])
+
+
+def _unit(amplitudes: Complex) -> Complex:
+    """Amplitudes 'sounds members' re their root mean square."""
+    return np.asarray(amplitudes / np.sqrt((np.abs(amplitudes) ** 2).mean(axis=0)))
+
+
+def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
+    """Return R2 of the best linear reader of a class, 'members': p v^H C^-1 v with C = sum p v v^H + noise.
+
+    With A the columns sqrt(p) v it is the diagonal of A^H (A A^H + noise)^-1 A, or of G (G + noise)^-1 with G = A^H A (by
+    the matrix inversion lemma), whichever is smaller: then rounding adds nothing to its sum.
+
+    Args:
+        responses: v, 'members channels'.
+        power: p, mean square of each member's amplitude.
+        noise: mean square of what else is on a channel at the line.
+    """
+    scaled = responses * np.sqrt(power)[:, None]
+    if scaled.shape[1] < scaled.shape[0]:
+        value, vector = np.linalg.eigh(scaled.T @ scaled.conj())
+        return np.asarray((np.abs(scaled @ vector.conj()) ** 2) @ (1.0 / (np.maximum(value, 0.0) + noise)))
+    value, vector = np.linalg.eigh(scaled.conj() @ scaled.T)
+    share = np.maximum(value, 0.0) / (np.maximum(value, 0.0) + noise)
+    return np.asarray((np.abs(vector) ** 2) @ share)
+
+
+SIZES: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"tokens": 320, "families": ("flat", "harmonic")},
+    "standard": {"tokens": 320, "families": ("flat", "harmonic", "pink")},
+    "thorough": {"tokens": 1200, "families": ("flat", "harmonic", "pink")},
+}
+"""Dense sounds per family. More than members, or an encoder that loses nothing would not be seen to."""
+
+CLASSES = 12
+MEMBERS = 256
+"""Of each alias class sound together, or as many as it has: fewer would leave room in most codes for all of them."""
+
+SOFT_RMS = (0.0002, 0.002)
+"""Levels at which a derivative is looked for: 74 and 54 dB below full scale. The softer one is nearer to rest, the louder
+one further above the rounding of a code that is large at rest."""
+
+DENSE_RMS = 0.1
+CHECKED = 8
+"""Clips on which a derivative is checked."""
+
+RESIDUALS = 16
+"""Dense sounds per family, apart from those that are read, for what is not linear at their level."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sites of one frame rate, and the sounds played for them."""
+
+    sites: tuple[str, ...]
+    classes: AliasClasses
+    alone: Alone
+    dense: Mapping[str, Performances]
+    residual: Mapping[str, Performances]
+    seconds: float
+
+    @property
+    def readout(self) -> GridLines:
+        """All alias lines, at the frame rate."""
+        return GridLines(FRAMES, self.classes.lines)
+
+    def check(self) -> list[Listen]:
+        """Requests that tell whether there is a derivative at rest: each level, upside down, twice it, and sums."""
+        few = [self.softly(level).first(CHECKED) for level in range(len(SOFT_RMS))]
+        return [
+            Listen(clips, self.readout, self.sites)
+            for each in few
+            for clips in (each.stimuli, each.inverted(), each.scaled(TWICE_DB), each.together())
+        ]
+
+    def derivatives(self, answers: Sequence[Answer]) -> tuple[int, dict[str, Derivative]]:
+        """The level at which the sites' answers are most nearly linear, as an index, and what they are like there."""
+        per_level = [
+            {
+                site: Derivative.of(*(np.asarray(answer[site], dtype=np.complex128) for answer in answers[at : at + 4]))
+                for site in self.sites
+            }
+            for at in range(0, len(answers), 4)
+        ]
+        linear = [sum(each.exists for each in found.values()) for found in per_level]
+        missed = [sum(each.missed for each in found.values()) for found in per_level]
+        best = min(range(len(SOFT_RMS)), key=lambda level: (-linear[level], missed[level]))
+        return best, per_level[best]
+
+    def softly(self, level: int) -> Alone:
+        """Members one at a time at one of the soft levels."""
+        return self.alone.louder(20.0 * np.log10(SOFT_RMS[level] / SOFT_RMS[0]))
+
+
+def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
+    """Return the sites by frame rate with their sounds, and why there are none for the others."""
+    found: list[Group] = []
+    out = {
+        site: "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there"
+        for site in ear.shifted
+    }
+    folding = [site for site in ear.sites if site not in ear.shifted]
+    for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
+        sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
+        chain = ear.chain(sites[0])
+        if chain.hop < 2:
+            out |= dict.fromkeys(sites, "the site keeps the sample rate, and nothing folds")
+            continue
+        if abs(ear.sample_rate / rate - chain.hop) > 1e-6:
+            out |= dict.fromkeys(
+                sites, f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
+            )
+            continue
+        size = SIZES[effort]
+        seconds = ear.seconds(FRAMES, sites=sites)
+        classes = draw_classes(rng, chain=chain, classes=CLASSES, members=MEMBERS)
+        alone = lone(rng, classes, seconds=seconds, rms=SOFT_RMS[0])
+
+        def play(tokens: int, classes: AliasClasses = classes, seconds: float = seconds) -> dict[str, Performances]:
+            return {
+                family: dense(rng, classes, family=family, tokens=tokens, seconds=seconds, rms=DENSE_RMS)
+                for family in size["families"]
+            }
+
+        found.append(Group(sites, classes, alone, play(size["tokens"]), play(RESIDUALS), seconds))
+    return found, out
+
+
+def by_class(heard: NDArray[Any], index: int) -> Complex:
+    """Return the channels at one class's line, ``'clips channels lines'`` -> ``'clips channels'``."""
+    return np.asarray(heard[:, :, index], dtype=np.complex128)

@@ -1,0 +1,505 @@
+"""Alias classes on trial: what folding costs, what of it was predictable, and the twins that tell."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from testtone.models import fold_references, references, resolve, tap
+from testtone.models.ablation import derivative_at_rest, without_strides
+from testtone.models.listening import Listener
+from testtone.probes import alias_lines, degrade_or_mix, unequal_and_predictable
+from testtone.probes.hearing import Listen, ear_of, hear
+from testtone.probes.readouts import mean
+from testtone.probes.records import Effect, Measurement
+from testtone.probes.statistics import verdict
+from testtone.stimuli import Chain, Stimulus, alias_classes
+from testtone.stimuli.multisines import LineSpectrum, Multisine
+from testtone.tests.claim import Claim
+from testtone.tests.claims.test_degrade_or_mix import CLAIM as DEGRADED
+from testtone.tests.claims.test_unequal_and_predictable import CLAIM as UNEQUAL
+from testtone.tests.trial import Bench
+
+SEEDS = (0, 1, 2)
+SITES = ("stack_end", "latent")
+TOLERANCE = 0.05
+MEMBERS = alias_lines.MEMBERS
+
+FLOAT32 = 1e-5
+"""Relative distance of two ways to the same float32 numbers."""
+
+FLOAT64 = 1e-12
+
+Frames = NDArray[np.float64]
+
+
+def measure(claim: Claim, encoder: Any, *, seed: int = 0, effort: str = "quick") -> Mapping[str, Measurement]:
+    listener = Listener(encoder)
+    ear = ear_of(listener, SITES)
+    heard = hear(listener, {claim.id: (ear, claim.probe(ear, np.random.default_rng(seed), effort))})[claim.id]
+    if heard.error is not None:
+        raise heard.error
+    assert heard.fault is None, heard.fault
+    assert heard.measurements is not None
+    return heard.measurements
+
+
+@cache
+def known(claim_id: str, spec: str, seed: int = 0) -> Measurement:
+    return measure(CLAIMS[claim_id], resolve(spec), seed=seed)["latent"]
+
+
+def effect_of(claim: Claim, spec: str, seed: int = 0) -> Effect:
+    found = known(claim.id, spec, seed).effect
+    assert found is not None
+    return found
+
+
+def part(measurement: Measurement, name: str) -> Effect:
+    (found,) = [each.effect for each in measurement.parts if each.name == name]
+    assert found is not None
+    return found
+
+
+def verdict_of(claim: Claim, measurement: Measurement) -> str:
+    return verdict(measurement.effect, claim.threshold)
+
+
+CLAIMS = {claim.id: claim for claim in (DEGRADED, UNEQUAL)}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("claim", "control"),
+    [(claim, control) for claim in CLAIMS.values() for control in claim.controls],
+    ids=lambda each: each.id if isinstance(each, Claim) else each.encoder,
+)
+def test_controls_come_out_as_expected(claim: Claim, control: Any, seed: int) -> None:
+    assert verdict_of(claim, known(claim.id, control.encoder, seed)) == control.expected
+
+
+# --- degrade or mix -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [1, 128, 230, 243])
+def test_strides_cost_what_channels_cannot_count(keep: int) -> None:
+    """The first samples of each hop have rank `keep` on an alias class: the sum of R2 over its members is `keep`."""
+    found = known(DEGRADED.id, f"polyphase:keep={keep}")
+    expected = 1 - min(keep, MEMBERS) / MEMBERS
+    assert found.effect is not None
+    assert found.effect.value == pytest.approx(expected, abs=0.01)
+    assert part(found, "downsampling alone").value == pytest.approx(expected, abs=0.01)
+    assert part(found, "nonlinearity alone").value == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("cube", [19.0, 37.0])
+def test_a_cube_costs_what_bussgang_says(cube: float) -> None:
+    """x + c x^3 of a Gaussian of variance s^2: gain 1 + 3 c s^2, and a remainder of variance 6 c^2 s^6.
+
+    The remainder spreads evenly over all lines below Nyquist, 16 times the hop; the partials sound on 12 times 256.
+    """
+    found = known(DEGRADED.id, f"cubic-polyphase:cube={cube}")
+    bent = cube * alias_lines.DENSE_RMS**2
+    ratio = 6 * bent**2 / (1 + 3 * bent) ** 2 * (12 * MEMBERS) / (16 * 320)
+    assert found.effect is not None
+    assert found.effect.value == pytest.approx(ratio / (1 + ratio), abs=0.01)
+    assert part(found, "downsampling alone").value == pytest.approx(0.0, abs=0.01)
+
+
+def test_what_a_filter_removed_was_not_lost_to_the_stride() -> None:
+    """A low-pass leaves one member in 256 of each class, at the full rate as at the frame rate."""
+    found = known(DEGRADED.id, "ideal-lowpass-decimator")
+    assert verdict_of(DEGRADED, found) == "refuted"
+    assert found.figures["r2"]["full rate, linear"] < 0.02
+
+
+def test_a_code_without_a_derivative_is_not_asked() -> None:
+    for spec in ("power-filterbank", "holistic-features"):
+        found = known(DEGRADED.id, spec)
+        assert found.not_applicable, spec
+        assert found.reason is not None
+        assert "no derivative" in found.reason
+
+
+def test_two_tones_of_a_cube_meet_between_their_lines() -> None:
+    assert part(known(DEGRADED.id, "polyphase"), "two-tone intermodulation").value == pytest.approx(0.0, abs=1e-6)
+    assert part(known(DEGRADED.id, "cubic-polyphase:cube=37"), "two-tone intermodulation").value > 0.01
+
+
+class Changed:
+    """A reference encoder with its code changed."""
+
+    def __init__(self, inner: Any, change: Callable[[Frames], Frames]) -> None:
+        self.inner, self.change = inner, change
+        self.name, self.sample_rate, self.strides = inner.name, inner.sample_rate, inner.strides
+        self.frame_rates, self.margin_seconds = inner.frame_rates, inner.margin_seconds
+
+    def listen(self, waveforms: torch.Tensor) -> dict[str, Any]:
+        """Return the changed code, 'batch channels frames'."""
+        return {"latent": self.change(self.inner.listen(waveforms)["latent"].astype(np.float64)).astype(np.float32)}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_axes_level_and_rest_do_not_matter(claim: Claim) -> None:
+    inner = resolve("graded-decimator")
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((64, 64)))[0]
+    plain = known(claim.id, "graded-decimator")
+    changed = Changed(inner, lambda code: 5 * np.einsum("ij,bjf->bif", rotation, code)[:, ::-1] + 0.1)
+    found = measure(claim, changed)["latent"]
+    assert found.effect is not None
+    assert plain.effect is not None
+    assert found.effect.value == pytest.approx(plain.effect.value, abs=0.01)
+
+
+class Dead:
+    """An encoder that says the same whatever it hears."""
+
+    name, sample_rate = "dead", 24_000
+
+    def listen(self, waveforms: torch.Tensor) -> dict[str, Any]:
+        """Return zeros 'batch 4 frames'."""
+        return {"latent": np.zeros((len(waveforms), 4, -(-waveforms.shape[1] // 320)), np.float32)}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_an_encoder_that_never_moves_settles_nothing(claim: Claim) -> None:
+    found = measure(claim, Dead())["latent"]
+    assert verdict_of(claim, found) == "insufficient"
+    assert not found.not_applicable
+    assert found.reason
+
+
+@pytest.mark.parametrize(("sample_rate", "hop"), [(16_000, 160), (22_050, 441)])
+def test_other_clocks_give_the_same_answers(sample_rate: int, hop: int) -> None:
+    lost = measure(DEGRADED, fold_references.naive_bank(sample_rate=sample_rate, hop=hop))["latent"]
+    kept = measure(DEGRADED, references.polyphase(sample_rate=sample_rate, hop=hop))["latent"]
+    assert verdict_of(DEGRADED, lost) == "supported"
+    assert verdict_of(DEGRADED, kept) == "refuted"
+    # Fewer members than 256 where the hop is shorter; eight channels, whatever the clock.
+    assert part(lost, "downsampling alone").value == pytest.approx(
+        lost.figures["r2"]["full rate, linear"] - 8 / min(hop, MEMBERS), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_where_nothing_folds_the_question_does_not_arise(claim: Claim) -> None:
+    found = measure(claim, references.bare_decimator(hop=1))["latent"]
+    assert found.not_applicable
+    assert found.reason is not None
+    assert "nothing folds" in found.reason
+
+
+def test_a_reader_told_of_other_sounds_finds_nothing() -> None:
+    null = known(DEGRADED.id, "polyphase").null
+    assert null is not None
+    assert null.p == 1 / (1 + degrade_or_mix.DRAWS["quick"])
+
+
+def test_a_probe_that_mixes_up_its_sounds_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = alias_lines.dense
+
+    def mixed(*args: Any, **options: Any) -> Any:
+        found = plain(*args, **options)
+        return type(found)(found.stimuli, found.drawn[::-1], found.power)
+
+    monkeypatch.setattr(alias_lines, "dense", mixed)
+    record = Bench(seed=0, effort="quick").record(DEGRADED, "naive-bank", "latent")
+    assert record["verdict"] == "invalid"
+    assert "polyphase should be refuted and is supported" in record["reason"]
+
+
+# --- unequal and predictable ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", SEEDS[:2])
+def test_rho_and_r2_are_those_of_the_filters(seed: int) -> None:
+    """A linear encoder whose filters are known: v(f) is their response, and R2 of the best reader follows from C."""
+    found = known(UNEQUAL.id, "graded-decimator", seed)
+    classes = alias_classes.draw_classes(
+        np.random.default_rng(seed), chain=Chain(24_000, (320,)), classes=12, members=MEMBERS
+    )
+    kernels = fold_references.graded_kernels(sample_rate=24_000, bands=64, taps=129, seed=0)
+    expected = {}
+    for hz in classes.hz:
+        responses = np.exp(2j * np.pi * np.outer(hz, np.arange(129)) / 24_000) @ kernels.T
+        # As real sounds have it, a mirrored member turns backwards.
+        turned = np.where((hz % 75 > 37.5)[:, None], responses.conj(), responses)
+        covariance = turned.T @ turned.conj()
+        r2 = np.einsum("kc,kc->k", turned.conj(), np.linalg.solve(covariance, turned.T).T).real
+        assert r2.sum() == pytest.approx(64.0, abs=1e-3)
+        expected |= {round(float(each), 6): float(value) for each, value in zip(hz, r2, strict=True)}
+    points = [each for each in found.figures["points"] if each["family"] == "flat"]
+    assert len(points) > 100
+    rho, r2, truth = np.array([(each["rho"], each["r2"], expected[round(each["hz"], 6)]) for each in points]).T
+    assert np.abs(rho - truth).max() < 1e-3
+    assert np.abs(r2 - truth).mean() < TOLERANCE
+    assert np.mean(r2 - truth) == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("spec", ["graded-decimator", "polyphase", "polyphase:keep=128", "naive-bank"])
+def test_nobody_spends_more_than_the_budget(spec: str) -> None:
+    """By counting, a class has no more than the channels, whatever the signal."""
+    figures = known(UNEQUAL.id, spec).figures
+    room = min(figures["channels"], figures["members"])
+    assert all(total <= room * (1 + 1e-6) for total in figures["sum_of_rho"].values())
+    assert all(total <= room * 1.02 for total in figures["sum_of_r2"].values())
+
+
+def test_answers_of_other_members_predict_nothing() -> None:
+    for spec in ("graded-decimator", "polyphase:keep=128"):
+        found = known(UNEQUAL.id, spec)
+        assert part(found, "rho with shuffled answers").value == pytest.approx(0.0, abs=TOLERANCE)
+        assert part(found, "rho against received power").low > 0.3
+
+
+def test_prediction_fades_as_soft_sounds_tell_less() -> None:
+    drifts = ["graded-decimator", *(f"drifting-decimator:drift={drift}" for drift in (0.4, 1.0))]
+    values = [effect_of(UNEQUAL, spec).value for spec in drifts]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > 0.7
+    assert abs(values[-1]) < 0.1
+    assert effect_of(UNEQUAL, "drifting-decimator:drift=0.0").value == pytest.approx(values[0], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("polyphase", "nothing is unequal"),
+        ("bare-decimator", "nothing is unequal"),
+        ("ideal-lowpass-decimator", "not told from noise"),
+        ("power-filterbank", "no derivative at rest"),
+    ],
+)
+def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) -> None:
+    found = known(UNEQUAL.id, spec)
+    assert verdict_of(UNEQUAL, found) == "insufficient"
+    assert not found.not_applicable
+    assert found.reason is not None
+    assert why in found.reason
+
+
+def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, rng = alias_lines.responses, np.random.default_rng(0)
+    monkeypatch.setattr(alias_lines, "responses", lambda *args: rng.permuted(plain(*args), axis=1))
+    record = Bench(seed=0, effort="quick").record(UNEQUAL, "drifting-decimator", "latent")
+    assert record["verdict"] == "invalid"
+    assert "graded-decimator should be supported" in record["reason"]
+
+
+def test_partial_correlation_does_not_reward_what_is_given() -> None:
+    rng = np.random.default_rng(0)
+    power = np.exp(rng.standard_normal((1, 400)))
+    noisy = power * np.exp(0.3 * rng.standard_normal((1, 400)))
+    assert abs(unequal_and_predictable._partials(noisy, power**2 + 0 * noisy, (power,))[0]) != 1.0
+    assert np.isnan(unequal_and_predictable._partials(power**2, noisy, (power,))[0])
+    other = power * np.exp(0.3 * rng.standard_normal((1, 400)))
+    assert abs(unequal_and_predictable._partials(noisy, other, (power,))[0]) < 0.15
+
+
+# --- readers --------------------------------------------------------------------------------------------------------
+
+
+def complex_normal(rng: np.random.Generator, *shape: int) -> NDArray[np.complex128]:
+    return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)) / math.sqrt(2)
+
+
+@pytest.mark.parametrize(("channels", "members"), [(4, 40), (30, 40), (60, 40), (30, 8)])
+def test_adjusted_r2_is_that_of_the_best_reader(channels: int, members: int) -> None:
+    """Drawn from a linear model, where the best reader is known from the covariances."""
+    rng = np.random.default_rng(0)
+    responses = complex_normal(rng, members, channels) * 10 ** (rng.standard_normal((members, 1)) / 2)
+    power, noise = rng.uniform(0.2, 2.0, members), 0.5
+    covariance = (responses.T * power) @ responses.conj() + noise * np.eye(channels)
+    expected = np.einsum("kc,kc->k", responses.conj(), np.linalg.solve(covariance, responses.T).T).real * power
+    assert alias_lines.best_r2(responses, power, noise) == pytest.approx(expected, abs=1e-9)
+    assert expected.sum() <= min(channels, members)
+    found = []
+    for _ in range(40):
+        drawn = complex_normal(rng, 100, members) * np.sqrt(power)
+        heard = drawn @ responses + math.sqrt(noise) * complex_normal(rng, 100, channels)
+        found.append(alias_lines.Components.of(heard).r2(drawn))
+    assert np.mean(found) == pytest.approx(expected.mean(), abs=0.01)
+
+
+# --- twins ----------------------------------------------------------------------------------------------------------
+
+
+def noise(samples: int) -> torch.Tensor:
+    return torch.from_numpy((0.1 * np.random.default_rng(0).standard_normal((1, samples))).astype(np.float32))
+
+
+@pytest.mark.parametrize("spec", ["encodec-mini", "encodec-mini-gain"])
+def test_every_hop_th_frame_of_the_full_rate_is_a_frame(spec: str) -> None:
+    encoder = resolve(spec)
+    heard, plain = encoder.ablated(full_rate=True, linear=False).listen(noise(6400)), encoder.listen(noise(6400))
+    assert set(heard) == {"stack_end", "latent"}
+    for site, values in heard.items():
+        assert values.shape[-1] == 6400
+        assert float((values[..., ::320] - plain[site]).norm() / plain[site].norm()) < FLOAT32, site
+
+
+def chain() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv1d(1, 6, 5, stride=2, padding=2),
+        nn.ELU(),
+        nn.Sequential(nn.Conv1d(6, 8, 3, padding=1), nn.MaxPool1d(3), nn.ReLU()),
+        nn.Conv1d(8, 10, 4, stride=4, padding=1, dilation=2),
+        nn.Tanh(),
+        nn.AvgPool1d(2),
+    )
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.float32, FLOAT32), (torch.float64, FLOAT64)])
+def test_spread_layers_read_what_strided_ones_read(dtype: torch.dtype, limit: float) -> None:
+    layers, hop = chain().to(dtype).eval(), 2 * 3 * 4 * 2
+    values = noise(40 * hop)[:, None].to(dtype)
+    with torch.no_grad():
+        _, full, spread = without_strides(layers, values, keep={})
+        plain = layers(values)
+    assert spread == hop
+    frames = plain.shape[-1]
+    assert float((full[..., ::hop][..., :frames] - plain).norm() / plain.norm()) < limit
+
+
+def test_a_derivative_is_linear_and_that_of_soft_sounds() -> None:
+    encoder = resolve("encodec-mini")
+    linear = encoder.ablated(full_rate=False, linear=True)
+    one, other = noise(4800), torch.flip(noise(4800), [1])
+    whole = linear.listen(2 * one + other)
+    parts = {site: 2 * values + linear.listen(other)[site] for site, values in linear.listen(one).items()}
+    soft = {site: values - encoder.listen(-1e-3 * one)[site] for site, values in encoder.listen(1e-3 * one).items()}
+    for site in SITES:
+        assert float((whole[site] - parts[site]).norm() / whole[site].norm()) < FLOAT32
+        heard = linear.listen(one)[site]
+        assert float((soft[site] / 2e-3 - heard).norm() / heard.norm()) < 1e-3
+
+
+def test_a_full_rate_twin_answers_a_lone_partial_as_the_code_does() -> None:
+    """The theorem by which the twin is heard from outside, checked on the twin itself."""
+    encoder = resolve("encodec-mini")
+    hz, hop, rate = 75 * 13 + 14.0625, 320, 75.0
+    clip = Stimulus((Multisine(LineSpectrum(rate / 32, (13 * 32 + 6,), (1e-3,)), seed=1, sized=False),), 1.6).render(
+        24_000
+    )
+    twin = encoder.ablated(full_rate=True, linear=True).listen(torch.from_numpy(clip[None]))["stack_end"][0].numpy()
+    code = encoder.listen(torch.from_numpy(clip[None]))["stack_end"][0].numpy()
+    code = code - encoder.listen(torch.zeros(1, len(clip)))["stack_end"][0].numpy()
+    time = np.arange(32 * hop) / 24_000
+    # One period, from frame 60 on.
+    own = twin[:, 60 * hop : 92 * hop].astype(complex) @ np.exp(-2j * np.pi * hz * time) * 2 / (32 * hop)
+    aliased = code[:, 60:92].astype(complex) @ np.exp(-2j * np.pi * hz * time[::hop]) * 2 / 32
+    assert np.linalg.norm(own - aliased) / np.linalg.norm(own) < 1e-3
+
+
+def test_a_chain_of_layers_is_spread_and_linearised_by_tap() -> None:
+    encoder = tap(chain(), sample_rate=4800, latent="5")
+    for full_rate, linear in ((True, False), (False, True), (True, True)):
+        twin = encoder.ablated(full_rate=full_rate, linear=linear)
+        assert twin is not None
+        heard = twin.listen(noise(4800))["latent"]
+        assert heard.shape[-1] >= (4800 if full_rate else 99)
+    assert tap(nn.Sequential(nn.Conv1d(1, 2, 3), nn.GroupNorm(1, 2)), sample_rate=4800, latent="1").ablated(
+        full_rate=True, linear=False
+    )
+
+
+def test_a_network_of_maxima_is_judged_by_the_variant_that_it_offers() -> None:
+    encoder = tap(chain(), sample_rate=4800, latent="5", frame_rates={"latent": 100.0})
+    found = measure(DEGRADED, encoder)["latent"]
+    assert found.figures["twin"] == "linear variant"
+    assert verdict_of(DEGRADED, found) == "supported"
+    # Ten channels for the 48 members of a class.
+    assert part(found, "downsampling alone").value == pytest.approx(1 - 10 / 48, abs=0.03)
+
+
+def test_samplecnn_has_a_linear_variant_and_none_at_the_full_rate() -> None:
+    encoder = resolve("samplecnn-default")
+    assert encoder.ablated(full_rate=True, linear=False) is None
+    linear = encoder.ablated(full_rate=False, linear=True)
+    one, other, silence = 0.1 * noise(59_049), torch.flip(0.1 * noise(59_049), [1]), torch.zeros(1, 59_049)
+    rest = linear.listen(silence)
+    for site in SITES:
+        moved = [linear.listen(each)[site] - rest[site] for each in (one, other, one + other)]
+        assert float((moved[0] + moved[1] - moved[2]).norm() / moved[2].norm()) < 1e-3
+        assert float(moved[2].norm()) > 0
+
+
+def test_a_variant_has_its_own_rate_and_silence() -> None:
+    encoder = resolve("encodec-mini")
+    listener = Listener(encoder)
+    ear = ear_of(listener, SITES)
+    assert ear.variants == ("linear", "full_rate", "full_rate_linear")
+    clip = Stimulus((Multisine(LineSpectrum(60.0, (51,), (0.05,)), seed=0),), ear.seconds(40))
+
+    def probe() -> Any:
+        plain, linear = yield [Listen((clip,), mean), Listen((clip,), mean, ("latent",), "linear")]
+        assert set(linear) == {"latent"}
+        return {"plain": plain["latent"], "linear": linear["latent"]}
+
+    heard = hear(listener, {"it": (ear, probe())})["it"]
+    assert heard.error is None
+    assert heard.measurements is not None
+    # The mean of a linear answer to a tone is nothing; that of the code is what its nonlinearity makes of it.
+    assert np.linalg.norm(heard.measurements["linear"]) < 0.2 * np.linalg.norm(heard.measurements["plain"])
+
+
+# --- stimuli --------------------------------------------------------------------------------------------------------
+
+
+def test_members_of_a_class_fold_onto_its_line() -> None:
+    chain = Chain(24_000, (2, 4, 5, 8))
+    classes = alias_classes.draw_classes(np.random.default_rng(0), chain=chain, classes=12, members=256)
+    assert classes.harmonics.shape == (12, 256)
+    for line, hz in zip(classes.lines, classes.hz, strict=True):
+        assert [chain.alias(each) for each in hz] == pytest.approx([line * 75 / 32] * 256, abs=1e-6)
+        assert all(chain.clearance(each) >= 4.0 for each in hz)
+
+
+def test_a_dense_sound_holds_what_was_drawn_for_it() -> None:
+    chain = Chain(24_000, (320,))
+    classes = alias_classes.draw_classes(np.random.default_rng(0), chain=chain, classes=12, members=256)
+    sounds = alias_classes.dense(np.random.default_rng(1), classes, family="harmonic", tokens=2, seconds=1.0, rms=0.1)
+    wave = sounds.stimuli[0].render(24_000)[4000 : 4000 + 32 * 320].astype(np.float64)
+    lines = np.fft.rfft(wave) * 2 / len(wave)
+    turned = lines[classes.harmonics] * np.exp(-2j * np.pi * classes.harmonics * 4000 / len(wave))
+    drawn = np.where(classes.mirrored, sounds.drawn[0].conj(), sounds.drawn[0])
+    assert np.abs(turned - drawn).max() < 1e-6
+    assert np.sqrt(np.mean(wave**2)) == pytest.approx(0.1, rel=0.15)
+    silent = np.delete(np.abs(lines), classes.harmonics.ravel())
+    assert silent.max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: LineSpectrum(0.0, (1,), (1.0,)), "fundamental_hz=0.0 must be positive"),
+        (lambda: LineSpectrum(1.0, (1, 2), (1.0,)), "2 harmonics and 1 amplitudes"),
+        (lambda: LineSpectrum(1.0, (1, 1), (1.0, 1.0)), "different whole numbers"),
+        (lambda: Multisine(LineSpectrum(7.0, (1,), (0.1,)), 0).waveform(10, sample_rate=24_000), "whole number"),
+        (lambda: Multisine(LineSpectrum(75.0, (160,), (0.1,)), 0).waveform(10, sample_rate=24_000), "Nyquist"),
+    ],
+    ids=["fundamental", "counts", "twice", "period", "nyquist"],
+)
+def test_what_a_multisine_cannot_be(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_multisine_survives_its_truth() -> None:
+    clip = Stimulus((Multisine(LineSpectrum(75.0, (3, 7), (0.1, 0.2)), seed=5, gain=-0.5),), 0.2)
+    again = Stimulus.from_truth(clip.truth())
+    assert again.sha256 == clip.sha256
+    assert (again.render(24_000) == clip.render(24_000)).all()
+
+
+def test_a_derivative_of_a_square_is_zero() -> None:
+    square = derivative_at_rest(lambda samples: {"latent": samples[:, None] ** 2})
+    assert float(square(noise(100))["latent"].abs().max()) == 0.0
