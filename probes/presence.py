@@ -197,6 +197,8 @@ class Reading:
     """'partials families families': learned in the first family, scored in the second; nan on the diagonal."""
     said: Floats
     """'families tokens partials', of tokens by readers that did not learn from them."""
+    abroad: Floats
+    """'families tokens partials', mean rank of each token in what the readers of other families say."""
 
 
 def scaled(features: Floats) -> Floats:
@@ -219,7 +221,7 @@ def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading
     """
     count, tokens, partials = labels.shape
     fold_of = folds(tokens)
-    said = np.empty(labels.shape)
+    said, abroad = np.empty(labels.shape), np.zeros(labels.shape)
     across = np.full((FOLDS, partials, count, count), np.nan)
     for home in range(count):
         others = [index for index in range(count) if index != home] if elsewhere else []
@@ -231,7 +233,8 @@ def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading
             for place, other in enumerate(others):
                 start = inside.sum() + place * tokens
                 across[fold, :, home, other] = area(answer[start : start + tokens], labels[other])
-    return Reading(area_by_family(said, labels), across.mean(axis=0), said)
+                abroad[other] += stats.rankdata(answer[start : start + tokens], axis=0)
+    return Reading(area_by_family(said, labels), across.mean(axis=0), said, abroad)
 
 
 def read_pooled(features: Floats, labels: Labels) -> Floats:
@@ -275,17 +278,15 @@ def endless(every: Floats, half: Floats) -> Floats:
     return np.minimum(2.0 * every - half, 1.0)
 
 
-def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures) -> list[Floats]:
+def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures, step: slice = slice(None)) -> list[Floats]:
     """Let matched readers learn from all families at once; what they say, one `read_pooled` for each strength.
 
     A reader regresses a partial's complex amplitude on the complex amplitudes of all channels at the partial's line,
     and says the logarithm of the size of its estimate.
     """
-    shape = mixtures.present.shape
-    count, tokens, _ = shape
-    partials = lines.shape[2]
+    count, tokens, partials, _ = lines.shape
     fold_of = folds(tokens)
-    truth = (mixtures.amplitude * np.exp(1j * mixtures.phase))[..., :partials]
+    truth = (mixtures.amplitude * np.exp(1j * mixtures.phase))[:, step, :partials]
     said = [np.empty((count, tokens, partials)) for _ in MATCHED_STRENGTHS]
     for index in range(partials):
         heard = lines[:, :, index].astype(np.complex128)
