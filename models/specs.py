@@ -68,6 +68,7 @@ BUNDLED: Mapping[str, Bundled] = {
     "samplecnn-gain": Bundled("samplecnn", "untrained_gain"),
     "crepe-tiny": Bundled("crepe", "tiny", argument="path"),
     "crepe-full": Bundled("crepe", "full", argument="path"),
+    "zoo": Bundled("zoo", "zoo"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
     **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},

@@ -14,8 +14,8 @@ Formula   contain: mean over partials of the area under the ROC curve in company
           effect = min(contain - .85, .65 - expose).
 Null      labels permuted within families and folds, for the readers in company unknown.
 Interval  contain: jackknife-t over partials; expose: two-way over partials and families. Supported needs both: the
-          lower end is the smaller of both lower ends. Refuted needs one of the two, and to err in 5 % of cases at most each
-          is tested at 2.5 % (the first step of Holm's): the upper end is the smaller of both upper ends at 95 %.
+          lower end is the smaller of both lower ends. Refuted needs one of the two, and to err in 5 % of cases at most
+          each is tested at 2.5 % (the first step of Holm's): the upper end is the smaller of both upper ends at 95 %.
 Threshold supported above 0, refuted below -.1: contained is an area above .85, exposed one above .65, with a tenth
           between yes and no.
 Large     at most .15: everything is contained, and nothing exposed.

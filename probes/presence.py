@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import linalg, stats
 
 from testtone.stimuli import Stimulus, folding, presence
 from testtone.stimuli.presence import Mixtures
@@ -47,8 +47,8 @@ SECONDS = 0.25
 FOLDS = 6
 SIZES = {
     "quick": {"families": 6, "tokens": 48},
-    "standard": {"families": 6, "tokens": 144},
-    "thorough": {"families": 12, "tokens": 288},
+    "standard": {"families": 6, "tokens": 120},
+    "thorough": {"families": 12, "tokens": 240},
 }
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
@@ -307,15 +307,13 @@ def _estimates(learned: NDArray, target: NDArray, tested: NDArray) -> list[NDArr
     if not heard.any():
         return [np.zeros(len(tested), complex) for _ in MATCHED_STRENGTHS]
     learned, tested = learned[:, heard] / spread[heard], tested[:, heard] / spread[heard]
-    if learned.shape[1] <= len(learned):
-        gram, across = learned.conj().T @ learned, learned.conj().T @ target
-    else:
-        gram, across = learned @ learned.conj().T, target
-    values, vectors = np.linalg.eigh(gram)
-    along = vectors.conj().T @ across
-    side = tested @ vectors if learned.shape[1] <= len(learned) else (tested @ learned.conj().T) @ vectors
-    scale = float(np.trace(gram).real) / len(gram)
-    return [side @ (along / (np.maximum(values, 0.0) + strength * scale)) for strength in MATCHED_STRENGTHS]
+    # Whichever is smaller: equations of channels, or of tokens.
+    primal = learned.shape[1] <= len(learned)
+    gram = learned.conj().T @ learned if primal else learned @ learned.conj().T
+    known = learned.conj().T @ target if primal else target
+    side = tested if primal else tested @ learned.conj().T
+    penalty = float(np.trace(gram).real) / len(gram) * np.eye(len(gram))
+    return [side @ linalg.solve(gram + each * penalty, known, assume_a="pos") for each in MATCHED_STRENGTHS]
 
 
 def area_by_family(said: Floats, labels: Labels) -> Floats:

@@ -10,7 +10,9 @@ Stimuli   as `separable`, families of tokens with company of their own.
 Formula   a linear reader learns in family A. AUC_A: on tokens of A that it did not learn from; AUC_B: on the tokens of
           family B. effect = sum (AUC_B - .5) / sum (AUC_A - .5) over partials and all ordered pairs: each family is A
           as often as B. 1 reads on as if nothing had happened; 0 guesses.
-Readouts  RO1 and RO2 side by side. Each alone is a part.
+Readouts  RO1 and RO2, each alone and side by side. At home the best of the three over all; abroad, from A to B, the
+          one by which readers of A read best in families that are neither A nor B. So a code that offers a stable
+          readout beside one that is not is taken at its better. Each readout by itself is a part.
 Gate      what cannot be read at home cannot be read abroad: unless the lower end of AUC_A lies above `LEAST_HOME`,
           there is nothing to measure.
 Null      labels permuted within families, for readers abroad.
@@ -18,8 +20,8 @@ Interval  two-way jackknife-t over partials and families; deleting a family dele
 Threshold supported above .8, refuted below .6: four fifths of what is read at home are read abroad, or less than three.
 Large     a partial has one direction in the code. A ratio says nothing of how much is read: `separable` does.
 Traps     A reader sets aside what is loud in its own family only. Features are therefore scaled by their spread over
-          all families (`presence.scaled`), or a quiet channel of A that sounds in B would drown it, even of a code that is
-          perfectly stable. A reader that has learned in many families may find what is common to them: a part.
+          all families (`presence.scaled`), or a quiet channel of A that sounds in B would drown it, even of a code that
+          is perfectly stable. A reader that has learned in many families may find what is common to them: a part.
 """
 
 from dataclasses import replace
@@ -29,7 +31,7 @@ from numpy.typing import NDArray
 
 from . import presence
 from .hearing import Ear, Probe
-from .presence import Code, Design, Reading
+from .presence import Code, Design
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, jackknife_two_way
 
@@ -55,37 +57,52 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
         return replace(nothing, reason="the code does not change with the sound")
     labels = design.total.present[..., : design.main]
     half = code.sequence.shape[-1] // 2
-    reading = presence.read(code.sequence, labels)
+    readings = {
+        "means and log powers": presence.read(code.sequence, labels),
+        "means alone (RO1)": presence.read(code.sequence[..., :half], labels),
+        "log powers alone (RO2)": presence.read(code.sequence[..., half:], labels),
+    }
+    best = max(readings.values(), key=lambda reading: float(reading.within.mean()))
     several = presence.area_by_family(presence.read_elsewhere(code.sequence, labels), labels)
     pooled = presence.area_by_family(presence.read_pooled(code.sequence, labels), labels)
+    abroad = read_abroad([reading.across for reading in readings.values()])
     found = replace(
         nothing,
-        reason=_unheard(reading.within),
+        reason=_unheard(best.within),
         parts=(
-            Part(name="at home", effect=home(reading.within), threshold=Threshold(LEAST_HOME, LEAST_HOME), note="gate"),
-            _alone("means (RO1)", presence.read(code.sequence[..., :half], labels)),
-            _alone("log powers (RO2)", presence.read(code.sequence[..., half:], labels)),
-            Part(
-                name="readers of all other families",
-                effect=None
-                if _unheard(pooled)
-                else ratio("share read in other company, readers of several", pooled, several),
-                threshold=THRESHOLD,
-                note=_unheard(pooled) or "",
-            ),
+            Part(name="at home", effect=home(best.within), threshold=Threshold(LEAST_HOME, LEAST_HOME), note="gate"),
+            *(_part(readout, reading.within, reading.across) for readout, reading in readings.items()),
+            _part("readers of all other families", pooled, several),
         ),
-        figures={"auc_from_family_to_family": _table(reading)},
+        figures={"auc_from_family_to_family": _table(best.within, abroad)},
     )
     if found.reason:
         return found
-    null = presence.permuted_areas(reading.abroad, labels, rng, NULL_DRAWS)
-    observed = float(np.nanmean(presence.area_by_family(reading.abroad, labels)))
+    null = presence.permuted_areas(best.abroad, labels, rng, NULL_DRAWS)
+    observed = float(np.nanmean(presence.area_by_family(best.abroad, labels)))
     p = float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS))
     return replace(
         found,
-        effect=ratio("share read in other company", reading.within, reading.across),
+        effect=ratio("share read in other company", best.within, abroad),
         null=Null(kind="labels permuted within families, abroad", draws=NULL_DRAWS, p=p),
     )
+
+
+def read_abroad(readouts: list[Floats]) -> Floats:
+    """Return areas 'partials families families' by the readout that reads best where it is not scored.
+
+    From family A to family B it is the one whose readers of A have the largest mean area in all families but these two.
+    """
+    tables = np.stack(readouts)
+    found = np.full(tables.shape[1:], np.nan)
+    count = tables.shape[-1]
+    for home_family in range(count):
+        for other in range(count):
+            third = [index for index in range(count) if index not in (home_family, other)]
+            if home_family != other:
+                best = int(tables[:, :, home_family, third].mean(axis=(1, 2)).argmax())
+                found[:, home_family, other] = tables[best, :, home_family, other]
+    return found
 
 
 def ratio(name: str, within: Floats, abroad: Floats) -> Effect:
@@ -112,10 +129,10 @@ def home(within: Floats) -> Effect:
     return jackknife(lambda kept: float(areas[kept].mean()), len(areas), name="AUC in its own company", unit="AUC")
 
 
-def _alone(readout: str, reading: Reading) -> Part:
-    unheard = _unheard(reading.within)
-    effect = None if unheard else ratio(f"share read in other company, {readout}", reading.within, reading.across)
-    return Part(name=f"{readout} alone", effect=effect, threshold=THRESHOLD, note=unheard or "")
+def _part(name: str, within: Floats, abroad: Floats) -> Part:
+    unheard = _unheard(within)
+    effect = None if unheard else ratio(f"share read in other company, {name}", within, abroad)
+    return Part(name=name, effect=effect, threshold=THRESHOLD, note=unheard or "")
 
 
 def _unheard(within: Floats) -> str | None:
@@ -129,8 +146,8 @@ def _unheard(within: Floats) -> str | None:
     )
 
 
-def _table(reading: Reading) -> list[list[float]]:
+def _table(within: Floats, abroad: Floats) -> list[list[float]]:
     """Mean areas from family to family, home on the diagonal."""
-    means = reading.across.mean(axis=0)
-    np.fill_diagonal(means, reading.within.mean(axis=0))
+    means = abroad.mean(axis=0)
+    np.fill_diagonal(means, within.mean(axis=0))
     return [[float(each) for each in row] for row in means]

@@ -26,8 +26,8 @@ CLAIM = Claim(
     family="presence",
     explanation=(
         "Sixteen pure tones sound or keep silent, each as a coin falls, over a drone. Can one tell from the code, for "
-        "each of the sixteen, whether it is there? An ear tells, for every tone has its own place on the cochlea. A code "
-        "that mixes them, as paints are mixed, gives away a colour and keeps the tubes to itself."
+        "each of the sixteen, whether it is there? An ear tells, for every tone has its own place on the cochlea. A "
+        "code that mixes them, as paints are mixed, gives away a colour and keeps the tubes to itself."
     ),
     method=(
         "Mixtures of partials at least one ear-bandwidth apart, each on or off at random, at one level in all, so that "
