@@ -1,6 +1,6 @@
 """A zoo: many small reference encoders that hear the same sound, side by side in one code.
 
-A claim about encoders in general needs many of them, of all kinds. Here are some thirty, cheap enough to be heard at
+A claim about encoders in general needs many of them, of all kinds. Here are some forty, cheap enough to be heard at
 once: banks of ear-wide bands and wider ones; banks whose bands change places with the drone, some of them or all;
 decimators with an anti-alias filter or without; a Fourier transform, and some or all samples of the waveform; textures
 of the whole spectrum, alone or beside a bank; two numbers; filters drawn at random, before a rectifier.
@@ -37,14 +37,14 @@ from .references import (
 BANDS = 48
 TAPS_SECONDS = 0.1
 BANDWIDTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0)
-SCRAMBLED_SHARES = (0.4, 0.7, 0.85, 1.0)
-SCRAMBLED_BANDWIDTHS = (0.5, 1.0, 2.0)
+SCRAMBLED_SHARES = (0.6, 0.75, 0.9, 1.0)
+SCRAMBLED_BANDWIDTHS = (0.5, 1.0, 1.5, 2.0)
 TEXTURE_SCALES = (1.0, 12.0)
 TEXTURE_WEIGHTS = (0.3, 3.0)
 CUTOFFS = (4.0, 2.0, 1.0, 0.5)
 """Of the decimators' anti-alias filters, in kHz; one more has none, and one passes only half the frame rate."""
 
-KEPT = (320, 64, 16, 4)
+KEPT = (320, 128, 64, 32, 16, 4)
 """Samples of each hop that are kept as they are."""
 
 GAINS = (1.0, 30.0)
@@ -169,11 +169,8 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
 
 
 def _traded(names: list[str]) -> dict[str, str]:
-    """Who composes as whom where separability is enough: banks that are scrambled trade places with banks that are not.
-
-    Those that are not are few: each trades with the scrambled bank of its width, or with one that is left.
-    """
-    scrambled = [name for name in names if name.endswith(" scrambled") and not name.endswith(" 40% scrambled")]
+    """Who composes as whom where separability is enough: scrambled banks trade places with banks that are not."""
+    scrambled = [name for name in names if name.endswith((" 90% scrambled", " 100% scrambled"))]
     steady = [name for name in names if name.startswith("bank") and "scrambled" not in name]
     pairs = list(zip(scrambled, steady, strict=False))
     return dict(pairs) | {other: one for one, other in pairs}

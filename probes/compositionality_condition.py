@@ -18,7 +18,8 @@ Readouts  RO1 and RO2 for sep and comp. Frozen frames (RO6) for stab: in means a
           nothing to be stable, in its frames there is, and a decimator adds the same wherever a partial sounds.
 Gate      the truth table. There must be members that have one of the two (above .5) and nothing of the other (below
           .1): stable and not separable, as a bare decimator; separable and not stable, as a filterbank whose bands
-          change places with the drone. On average neither may compose: comp below .6. A zoo without them could not tell the condition from its halves.
+          change places with the drone. On average neither may compose: comp below .6. A zoo without them could not
+          tell the condition from its halves.
 Interval  cluster bootstrap over members: differences of rank correlations are not smooth.
 Threshold supported above 0: both halves together say more than the better one alone. Refuted below -.1.
 Large     at most 1. As the better half follows composition to some degree, .1 to .4 is what can be expected.
