@@ -32,6 +32,7 @@ from typing import Any
 
 from .fold_references import FOLD_REFERENCES
 from .layered_references import LAYERED_REFERENCES
+from .presence_references import PRESENCE_REFERENCES
 from .protocol import Encoder
 from .references import REFERENCES
 from .waveform_references import WAVEFORM_REFERENCES
@@ -69,10 +70,12 @@ BUNDLED: Mapping[str, Bundled] = {
     "samplecnn-gain": Bundled("samplecnn", "untrained_gain"),
     "crepe-tiny": Bundled("crepe", "tiny", argument="path"),
     "crepe-full": Bundled("crepe", "full", argument="path"),
+    "zoo": Bundled("zoo", "zoo"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
     **{name: Bundled("waveform_references", build.__name__) for name, build in WAVEFORM_REFERENCES.items()},
     **{name: Bundled("fold_references", build.__name__) for name, build in FOLD_REFERENCES.items()},
+    **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {

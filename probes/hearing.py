@@ -84,6 +84,10 @@ class Ear:
     relative to silence; None where it offers none."""
     variants: tuple[str, ...] = ()
     """Variants of the encoder with the same weights that it offers: without strides, or linear, or both."""
+    members: Mapping[str, tuple[int, int]] | None = None
+    """Where the code holds many encoders side by side: the channels of each, first and beyond the last."""
+    composes_as: Mapping[str, str] = field(default_factory=dict)
+    """Whose composition is to be counted as whose, if not as its own."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
@@ -128,6 +132,8 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         respond=_respond(listener, offered),
         differentiate=_differentiate(listener, offered),
         variants=tuple(listener.variants),
+        members=getattr(listener.encoder, "members", None),
+        composes_as=getattr(listener.encoder, "composes_as", None) or {},
     )
 
 
