@@ -25,13 +25,14 @@ STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
 
 
-def ridge(train: Floats, labels: Floats, test: Floats) -> Floats:
+def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = True) -> Floats:
     """Return what readers that learned from `train` say of `test`.
 
     Args:
         train: 'sounds features', at least 3 sounds.
         labels: 'sounds labels', of the training sounds; numbers, such as 0 and 1.
         test: 'sounds features'.
+        standardise: by the training sounds; without it features are only centred, for those that have a common scale.
 
     Returns:
         'sounds labels', on the scale of the labels.
@@ -52,8 +53,9 @@ def ridge(train: Floats, labels: Floats, test: Floats) -> Floats:
     heard = spread > 1e-12 * max(float(spread.max(initial=0.0)), 1e-300)
     if not heard.any():
         return np.broadcast_to(labels.mean(axis=0), (len(test), labels.shape[1])).copy()
-    train = (train[:, heard] - centre[heard]) / spread[heard]
-    test = (test[:, heard] - centre[heard]) / spread[heard]
+    scale = spread if standardise else np.ones_like(spread)
+    train = (train[:, heard] - centre[heard]) / scale[heard]
+    test = (test[:, heard] - centre[heard]) / scale[heard]
     mean = labels.mean(axis=0)
     left, singular, right = np.linalg.svd(train, full_matrices=False)
     # Centring costs a rank: what is left of it is rounding.

@@ -1,0 +1,400 @@
+"""Presence: which partials of a mixture a reader finds in its code, in company that it knows and in other company.
+
+What `separable`, `stable_across_contexts` and `contained_not_exposed` share. They play the same sounds: `draw` them
+with a family's generator before anything else is drawn, and each sound is heard once for all of them.
+
+Stimuli   tokens in which each of some 24 partials is on or off by a coin (`testtone.stimuli.presence`), in families of
+          tokens that share their company. Deciding tokens have one level in all; the first two families are played
+          again with a level for each component.
+Features  of a sequence: RO1 and RO2 side by side, mean over frames and log power; of a frame: RO3, one frame as it is;
+          RO7, each channel's complex amplitude at the alias frequency of each candidate.
+Readers   Linear (`decoding`): a ridge for each partial, learning which tokens hold it.
+          Matched: from the complex amplitudes at a partial's own line, in all channels, a ridge estimates the partial's
+          complex amplitude, phase included, and says how large it is. What the start phase is in a token it does not
+          know: with noise that is Gaussian, this is the likelihood ratio test for a tone of unknown phase (Kay,
+          Fundamentals of Statistical Signal Processing II, 1998, ch. 7 and 13), its direction in channel space learned.
+Scores    area under the ROC curve between tokens with and without the partial, tokens of one family and one fold
+          compared with each other only. Readers never learn from the fold that they are scored on.
+Traps     Readers that have heard few sounds separate less than the code allows. So readers of all families, each one's
+          mean taken off, stand beside those of one family; and from readers of half the sounds follows what readers of
+          endless ones would reach (`endless`). Partners share an alias with a main candidate of the same tokens: they
+          are scored apart, and decide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from testtone.stimuli import Stimulus, folding, presence
+from testtone.stimuli.presence import Mixtures
+
+from .decoding import ridge, sequence_features
+from .hearing import Answer, Ear, Listen
+from .readouts import Frames, log_power, mean
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.bool_]
+
+FRAMES = 24
+SECONDS = 0.25
+"""Least length free of edges: partials 60 Hz apart are then told from each other, at any frame rate."""
+
+FOLDS = 6
+SIZES = {
+    "quick": {"families": 6, "tokens": 48},
+    "standard": {"families": 6, "tokens": 144},
+    "thorough": {"families": 12, "tokens": 288},
+}
+BY_COMPONENT = 2
+"""Families that are played again with a level for each component."""
+
+MATCHED_STRENGTHS = (1e-4, 1e-2, 1.0)
+"""Of the matched reader's penalty, re the mean power of its features; which serves is learned."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """RO7, one line at a time: complex amplitude of each channel at each of `hz`, all frames, 'lines channels'.
+
+    The sign says which way the line turns: a partial above a multiple of the frame rate turns forwards, one below it
+    backwards, and its start phase with it.
+    """
+
+    hz: tuple[float, ...]
+
+    def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.complex64]:
+        """``'channels frames'`` -> complex ``'lines channels'``."""
+        turning = np.exp(-2j * np.pi * np.outer(np.arange(frames.shape[1]) / rate, self.hz))
+        centred = frames - frames.mean(axis=1, keepdims=True)
+        return (centred @ (turning * (2.0 / frames.shape[1]))).T.astype(np.complex64)
+
+
+@dataclass(frozen=True)
+class Design:
+    """The sounds: with one level in all, and the first families again with a level for each component."""
+
+    total: Mixtures
+    component: Mixtures
+
+    @property
+    def main(self) -> int:
+        """Candidates that stand alone in their alias class, the first of each row."""
+        return self.total.candidates.main
+
+    @property
+    def sounds(self) -> tuple[tuple[str, Stimulus], ...]:
+        """What a reader should hear: one mixture in two kinds of company, and another."""
+        chosen = (self.total.stimuli[0][0], self.total.stimuli[1][0], self.total.stimuli[3][1])
+        return tuple((each.label, each) for each in chosen)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a site answered, 'families tokens ...'; sequence and frame features are `scaled`."""
+
+    sequence: Floats
+    frame: Floats
+    lines: NDArray[np.complex64]
+    """'families tokens lines channels', a line for each candidate."""
+    component: Floats
+    """Sequence features of the tokens with a level for each component."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether anything in the code depends on the sound."""
+        flat = self.sequence.reshape(-1, self.sequence.shape[-1])
+        return bool(np.ptp(flat, axis=0).max(initial=0.0) > 0.0)
+
+
+def draw(ear: Ear, rng: np.random.Generator, effort: str) -> Design:
+    """Draw the sounds; the same generator, sites and effort give the same ones."""
+    size = SIZES[effort]
+    seconds = max(
+        ear.seconds(max(FRAMES, int(np.ceil(SECONDS * ear.frame_rates[site]))), sites=(site,)) for site in ear.sites
+    )
+    among = presence.candidates(
+        rng, sample_rate=ear.sample_rate, frame_rates=[ear.frame_rates[site] for site in ear.sites]
+    )
+    company = presence.families(rng, size["families"], among=among, sample_rate=ear.sample_rate)
+    options = {"among": among, "tokens": size["tokens"], "seconds": seconds, "sample_rate": ear.sample_rate}
+    return Design(
+        presence.mixtures(rng, company=company, level="total", **options),
+        presence.mixtures(rng, company=company[:BY_COMPONENT], level="component", **options),
+    )
+
+
+def ask(ear: Ear, design: Design) -> list[Listen]:
+    """Return the requests whose answers `codes` reads."""
+    total, component = design.total.flat, design.component.flat
+    return [
+        Listen(total, mean, sites=ear.sites),
+        Listen(total, log_power, sites=ear.sites),
+        Listen(total, Frames(1), sites=ear.sites),
+        Listen(component, mean, sites=ear.sites),
+        Listen(component, log_power, sites=ear.sites),
+        *(Listen(total, Lines(turns(design, ear.frame_rates[site])), sites=(site,)) for site in ear.sites),
+    ]
+
+
+def turns(design: Design, rate: float) -> tuple[float, ...]:
+    """Return the alias frequency of each candidate at a frame rate, negative where it turns backwards."""
+    return tuple(
+        float(folding.fold(hz, rate) * (1.0 if hz % rate <= rate / 2 else -1.0)) for hz in design.total.candidates.hz
+    )
+
+
+def codes(ear: Ear, design: Design, answers: Sequence[Answer]) -> Mapping[str, Code]:
+    """Return what each site answered to the requests of `ask`."""
+    means, powers, frames, component_means, component_powers, *lines = answers
+    shape = design.total.present.shape[:2]
+    found = {}
+    for site, at_lines in zip(ear.sites, lines, strict=True):
+        sequence = sequence_features(means[site], powers[site])
+        component = sequence_features(component_means[site], component_powers[site])
+        frame = frames[site].astype(np.float64).reshape(len(sequence), -1)
+        found[site] = Code(
+            scaled(sequence.reshape(*shape, -1)),
+            scaled(frame.reshape(*shape, -1)),
+            at_lines[site].reshape(*shape, *at_lines[site].shape[1:]),
+            scaled(component.reshape(BY_COMPONENT, shape[1], -1)),
+        )
+    return found
+
+
+def folds(tokens: int) -> NDArray[np.intp]:
+    """Return the fold of each token of a family: coins fall in an order of their own, so any split is at random."""
+    return np.arange(tokens) % FOLDS
+
+
+def area(said: Floats, labels: Labels, groups: NDArray[np.intp] | None = None) -> Floats:
+    """Return the area under the ROC curve of each column, 'tokens labels' -> 'labels'; pairs within groups only.
+
+    As `decoding.areas`, for many columns at once. nan where no group holds both values.
+    """
+    groups = np.zeros(len(said), dtype=np.intp) if groups is None else groups
+    won, pairs = np.zeros(said.shape[1]), np.zeros(said.shape[1])
+    for group in np.unique(groups):
+        inside = groups == group
+        yes = labels[inside].sum(axis=0).astype(float)
+        ranks = stats.rankdata(said[inside], axis=0)
+        won += (ranks * labels[inside]).sum(axis=0) - yes * (yes + 1) / 2
+        pairs += yes * (inside.sum() - yes)
+    return np.divide(won, pairs, out=np.full(said.shape[1], np.nan), where=pairs > 0)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Areas of linear readers that learned within a family."""
+
+    within: Floats
+    """'partials families': on the tokens of its own family that it did not learn from."""
+    across: Floats
+    """'partials families families': learned in the first family, scored in the second; nan on the diagonal."""
+    said: Floats
+    """'families tokens partials', of tokens by readers that did not learn from them."""
+
+
+def scaled(features: Floats) -> Floats:
+    """Return features 'families tokens features' in units of their spread over all tokens; constant ones are 0.
+
+    One scale for all families: by the spread of its own family, a channel that is quiet there would count as much as
+    any, and drown the reader in another family where it is not. Labels are not looked at.
+    """
+    spread = features.reshape(-1, features.shape[-1]).std(axis=0)
+    return np.divide(features, spread, out=np.zeros_like(features), where=spread > 0)
+
+
+def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading:
+    """Let readers learn in each family, and score them there and (with `elsewhere`) in every other.
+
+    Args:
+        features: 'families tokens features', `scaled`.
+        labels: 'families tokens partials'.
+        elsewhere: score them in other families as well.
+    """
+    count, tokens, partials = labels.shape
+    fold_of = folds(tokens)
+    said = np.empty(labels.shape)
+    across = np.full((FOLDS, partials, count, count), np.nan)
+    for home in range(count):
+        others = [index for index in range(count) if index != home] if elsewhere else []
+        for fold in range(FOLDS):
+            inside = fold_of == fold
+            tested = np.concatenate([features[home][inside], *(features[other] for other in others)])
+            answer = ridge(features[home][~inside], labels[home][~inside].astype(float), tested, standardise=False)
+            said[home][inside] = answer[: inside.sum()]
+            for place, other in enumerate(others):
+                start = inside.sum() + place * tokens
+                across[fold, :, home, other] = area(answer[start : start + tokens], labels[other])
+    return Reading(area_by_family(said, labels), across.mean(axis=0), said)
+
+
+def read_pooled(features: Floats, labels: Labels) -> Floats:
+    """Let readers learn from all families at once; what they say of folds they did not learn from, as `labels`."""
+    said = np.empty(labels.shape)
+    fold_of = folds(labels.shape[1])
+    for fold in range(FOLDS):
+        inside = fold_of == fold
+        said[:, inside] = _pooled(features[:, ~inside], labels[:, ~inside], features[:, inside])
+    return said
+
+
+def read_elsewhere(features: Floats, labels: Labels) -> Floats:
+    """Let readers learn from all families but one; what they say of the one, as `labels`."""
+    said = np.empty(labels.shape)
+    for family in range(len(labels)):
+        known = np.arange(len(labels)) != family
+        said[family] = _pooled(features[known], labels[known], features[~known])[0]
+    return said
+
+
+def _pooled(learned: Floats, known: Labels, tested: Floats) -> Floats:
+    """Readers of tokens from several families, each family's mean taken off: company is no news to them."""
+    centred = learned - learned.mean(axis=1, keepdims=True)
+    flat = tested.reshape(-1, tested.shape[-1])
+    said = ridge(
+        centred.reshape(-1, learned.shape[-1]),
+        known.reshape(-1, known.shape[-1]).astype(float),
+        flat,
+        standardise=False,
+    )
+    return said.reshape(*tested.shape[:2], -1)
+
+
+def endless(every: Floats, half: Floats) -> Floats:
+    """Return what areas would be of readers that had heard endless sounds, from those with all and with half of them.
+
+    A reader's shortfall falls about as the reciprocal of the sounds it learned from; so the difference that the second
+    half made is what is still missing (Quenouille 1956). No area exceeds 1.
+    """
+    return np.minimum(2.0 * every - half, 1.0)
+
+
+def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures) -> list[Floats]:
+    """Let matched readers learn from all families at once; what they say, one `read_pooled` for each strength.
+
+    A reader regresses a partial's complex amplitude on the complex amplitudes of all channels at the partial's line,
+    and says the logarithm of the size of its estimate.
+    """
+    shape = mixtures.present.shape
+    count, tokens, _ = shape
+    partials = lines.shape[2]
+    fold_of = folds(tokens)
+    truth = (mixtures.amplitude * np.exp(1j * mixtures.phase))[..., :partials]
+    said = [np.empty((count, tokens, partials)) for _ in MATCHED_STRENGTHS]
+    for index in range(partials):
+        heard = lines[:, :, index].astype(np.complex128)
+        for fold in range(FOLDS):
+            inside = fold_of == fold
+            learned = heard[:, ~inside].reshape(-1, heard.shape[-1])
+            target = truth[:, ~inside, index].ravel()
+            tested = heard[:, inside].reshape(-1, heard.shape[-1])
+            for strength, estimate in enumerate(_estimates(learned, target, tested)):
+                said[strength][:, inside, index] = np.log(np.abs(estimate) + 1e-12).reshape(count, -1)
+    return said
+
+
+def _estimates(learned: NDArray, target: NDArray, tested: NDArray) -> list[NDArray[np.complex128]]:
+    """Complex ridge estimates of `target` for `tested`, one for each strength; no constant, for phases have no mean."""
+    spread = np.sqrt(np.square(np.abs(learned)).mean(axis=0))
+    heard = spread > 1e-9 * max(float(spread.max(initial=0.0)), 1e-300)
+    if not heard.any():
+        return [np.zeros(len(tested), complex) for _ in MATCHED_STRENGTHS]
+    learned, tested = learned[:, heard] / spread[heard], tested[:, heard] / spread[heard]
+    if learned.shape[1] <= len(learned):
+        gram, across = learned.conj().T @ learned, learned.conj().T @ target
+    else:
+        gram, across = learned @ learned.conj().T, target
+    values, vectors = np.linalg.eigh(gram)
+    along = vectors.conj().T @ across
+    side = tested @ vectors if learned.shape[1] <= len(learned) else (tested @ learned.conj().T) @ vectors
+    scale = float(np.trace(gram).real) / len(gram)
+    return [side @ (along / (np.maximum(values, 0.0) + strength * scale)) for strength in MATCHED_STRENGTHS]
+
+
+def area_by_family(said: Floats, labels: Labels) -> Floats:
+    """Return areas 'partials families' of what readers say, pairs within a family and a fold."""
+    fold_of = folds(labels.shape[1])
+    return np.stack([area(said[index], labels[index], fold_of) for index in range(len(labels))], axis=1)
+
+
+def chosen(rivals: Sequence[Floats], labels: Labels) -> Floats:
+    """Return areas 'partials families' of the better of several readers, chosen where it is not scored.
+
+    For each partial the even folds choose the reader that is scored on the odd ones, and the other way round.
+    """
+    fold_of = folds(labels.shape[1])
+    halves = [np.flatnonzero(fold_of % 2 == half) for half in (0, 1)]
+    tables = [
+        np.stack(
+            [
+                np.stack([area(said[f][half], labels[f][half], fold_of[half]) for f in range(len(labels))], axis=1)
+                for said in rivals
+            ]
+        )
+        for half in halves
+    ]
+    best = [np.nan_to_num(np.nanmean(table, axis=2)).argmax(axis=0) for table in tables]
+    partials = np.arange(labels.shape[2])
+    return np.nanmean([tables[0][best[1], partials], tables[1][best[0], partials]], axis=0)
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well linear readers tell tokens with a partial from tokens without it, company known."""
+
+    areas: Floats
+    """'partials', means over families."""
+    half: Floats
+    """The same of readers that heard half as many sounds."""
+    said: Floats
+    """'families tokens partials', what readers that learned within a family say."""
+
+    @property
+    def endless(self) -> Floats:
+        """'partials': what readers of endless sounds would reach."""
+        return endless(self.areas, self.half)
+
+
+def separate(features: Floats, labels: Labels) -> Separation:
+    """Read partials off by readers of their own family or by readers of all families, whichever does better elsewhere.
+
+    A code that depends on company calls for the former; where it does not, the latter have heard more. `chosen` picks.
+    """
+
+    def rivals(step: slice) -> list[Floats]:
+        some, known = features[:, step], labels[:, step]
+        return [read(some, known, elsewhere=False).said, read_pooled(some, known)]
+
+    every = rivals(slice(None))
+    half = [
+        np.nanmean(chosen(rivals(step), labels[:, step]), axis=1) for step in (slice(0, None, 2), slice(1, None, 2))
+    ]
+    return Separation(np.nanmean(chosen(every, labels), axis=1), np.mean(half, axis=0), every[0])
+
+
+def permuted_areas(said: Floats, labels: Labels, rng: np.random.Generator, draws: int) -> Floats:
+    """Return mean areas, 'draws', with the labels of each partial permuted within each family and fold."""
+    count, tokens, _ = labels.shape
+    fold_of = folds(tokens)
+    areas = np.zeros(draws)
+    cells = 0
+    for family in range(count):
+        for fold in range(FOLDS):
+            inside = fold_of == fold
+            ranks = stats.rankdata(said[family][inside], axis=0)
+            yes = labels[family][inside].sum(axis=0)
+            pairs = yes * (inside.sum() - yes)
+            usable = pairs > 0
+            order = rng.random((draws, *ranks.shape)).argsort(axis=1)
+            drawn = np.take_along_axis(np.broadcast_to(ranks, order.shape), order, axis=1)
+            first = np.arange(inside.sum())[:, None] < yes
+            won = (drawn * first).sum(axis=1) - yes * (yes + 1) / 2
+            areas += (won[:, usable] / pairs[usable]).sum(axis=1)
+            cells += int(usable.sum())
+    return areas / max(cells, 1)
