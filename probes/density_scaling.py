@@ -32,7 +32,7 @@ Sources   Glasberg & Moore 1990; Macmillan & Creelman 2005, ch. 3 (d'_a from an 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,13 +58,14 @@ TARGETS = 12
 BLOCKS = 12
 FOLDS = 6
 SIZES: dict[str, dict[str, Any]] = {
-    "quick": {"companions": (0, 4, 32), "present": 2, "seconds": 400.0},
-    "standard": {"companions": (0, 4, 32), "present": 2, "seconds": 1800.0},
-    "thorough": {"companions": (0, 1, 2, 4, 8, 16, 32), "present": 4, "seconds": 20_000.0},
+    "quick": {"companions": (0, 4, 32), "present": 2, "runs": 9},
+    "standard": {"companions": (0, 4, 32), "present": 2, "runs": 18},
+    "thorough": {"companions": (0, 1, 2, 4, 8, 16, 32), "present": 4, "runs": 60},
 }
-"""Numbers of companions, how often each target sounds in each of the blocks for each, and how many seconds of sound
-are played at most: whole runs of the experiment, at least one. Runs are alike, so that readers learn from equally many
-clips whoever listens; an encoder that hears short clips hears more runs."""
+"""Numbers of companions; how often each target sounds in each of the blocks for each; and how many runs of the whole
+experiment an encoder hears whose clips last `SHORT_SECONDS`, as the ear-like bank's do. Of longer clips it hears fewer,
+by the square of their length, at least one run. Runs are alike, so that readers learn from equally many clips whoever
+listens."""
 
 DENSEST = 32
 AIM = 1.9
@@ -78,7 +79,10 @@ HEARD = 1.0
 
 NEAR_CEILING = 0.3
 SHUFFLED_TOKENS = 64
-ONE_READER_RUNS = 3
+WHOLE_RUNS = 3
+"""Runs in which the parts are played as well."""
+
+SHORT_SECONDS = 0.3
 LOST = 0.5
 """d' at the densest below which next to nothing is left to lose."""
 
@@ -123,11 +127,13 @@ def density_scaling(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     quiet = yield from _quiet_enough(ear, rng, clock)
     groups = {level: tuple(site for site in ear.sites if quiet[site] == level) for level in sorted(set(quiet.values()))}
     played: dict[float, list[Run]] = {}
+    runs_each = max(1, round(size["runs"] * (SHORT_SECONDS / seconds) ** 2 / len(groups)))
     for level in groups:
-        played[level] = [_run(rng, size["companions"], size["present"], clock | {"quiet_db": level})]
-        clips = sum(len(each.stimuli) for each in played[level][0].crowds)
-        for _ in range(1, int(size["seconds"] / (clips * seconds * len(groups)))):
-            played[level].append(_run(rng, size["companions"], size["present"], clock | {"quiet_db": level}))
+        noise = clock | {"quiet_db": level}
+        played[level] = [
+            _run(rng, size["companions"], size["present"], noise, whole=index < WHOLE_RUNS)
+            for index in range(runs_each)
+        ]
     shuffle = int(rng.integers(2**31))
     requests = []
     for level, sites in groups.items():
@@ -141,11 +147,8 @@ def density_scaling(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         edges = np.cumsum([len(crowd.stimuli) for run in runs for crowd in run.crowds])[:-1]
         for site in sites:
             features = np.split(decoding.sequence_features(means[site], powers[site]), edges)
-            count = len(runs[0].crowds)
-            read = [
-                run.read(features[number * count :], with_one_reader=number < ONE_READER_RUNS)
-                for number, run in enumerate(runs)
-            ]
+            starts = np.cumsum([0, *(len(run.crowds) for run in runs)])
+            read = [run.read(features[start:]) for run, start in zip(runs, starts, strict=False)]
             found[site] = _measure(site, read, runs[0], level, shuffle)
     return {site: found[site] for site in ear.sites}
 
@@ -190,58 +193,59 @@ def _quiet_enough(
 
 @dataclass(frozen=True)
 class Readings:
-    """What readers made of one run: of each crowd, and of all of them with one reader."""
+    """What readers made of one run; of the parts, for each its trials by density."""
 
     spaced: list[Trials]
-    crowded: Trials
-    level: Trials
-    one_reader: list[Trials] | None
+    parts: Mapping[str, list[Trials]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A whole experiment of fixed size, with targets of its own."""
+    """A whole experiment of fixed size, with targets of its own; where it is whole, with the sounds of the parts."""
 
     spaced: list[density.Crowd]
-    crowded: density.Crowd
-    level: density.Crowd
+    crowded: density.Crowd | None
+    level: density.Crowd | None
 
     @property
     def crowds(self) -> list[density.Crowd]:
         """All of them, in order."""
-        return [*self.spaced, self.crowded, self.level]
+        return [*self.spaced, *(each for each in (self.crowded, self.level) if each is not None)]
 
-    def read(self, features: Sequence[NDArray[np.float64]], *, with_one_reader: bool) -> Readings:
+    def read(self, features: Sequence[NDArray[np.float64]]) -> Readings:
         """Let readers learn and be scored, on features in the order of `crowds`."""
+        count = len(self.spaced)
         spaced = [trials(*each) for each in zip(self.spaced, features, strict=False)]
-        crowded, level = features[len(spaced)], features[len(spaced) + 1]
+        if self.crowded is None or self.level is None:
+            return Readings(spaced, {})
         return Readings(
             spaced,
-            trials(self.crowded, crowded),
-            trials(self.level, level),
-            adapted(self.spaced, features[: len(spaced)]) if with_one_reader else None,
+            {
+                "companions within half an ERB of the target": [spaced[1], trials(self.crowded, features[count])],
+                "the densest at the level of the sparsest": [spaced[1], trials(self.level, features[count + 1])],
+                "one reader for all densities": adapted(self.spaced, features[:count]),
+            },
         )
 
 
-def _run(rng: np.random.Generator, companions: Sequence[int], present: int, clock: dict[str, Any]) -> Run:
-    targets = density.spread_targets(
-        rng, TARGETS, sample_rate=clock["sample_rate"], frame_rates=clock["frame_rates"]
-    )
-    spaced = [density.crowd(rng, targets, each, blocks=BLOCKS, present=present, **clock) for each in companions]
+def _run(
+    rng: np.random.Generator, companions: Sequence[int], present: int, clock: dict[str, Any], *, whole: bool
+) -> Run:
+    targets = density.spread_targets(rng, TARGETS, sample_rate=clock["sample_rate"], frame_rates=clock["frame_rates"])
+
+    def crowd(number: int, **how: Any) -> density.Crowd:
+        return density.crowd(rng, targets, number, **({"blocks": BLOCKS, "present": present} | clock | how))
+
+    spaced = [crowd(each) for each in companions]
+    if not whole:
+        return Run(spaced, None, None)
     fewer = max(1, present // 2)
-    crowded = density.crowd(rng, targets, DENSEST, blocks=BLOCKS, present=fewer, crowded=True, **clock)
-    level = density.crowd(rng, targets, DENSEST, blocks=BLOCKS, present=fewer, level=True, **clock)
-    return Run(spaced, crowded, level)
+    return Run(spaced, *(crowd(DENSEST, present=fewer, **{how: True}) for how in ("crowded", "level")))
 
 
 def _measure(site: str, read: Sequence[Readings], run: Run, quiet_db: float, shuffle: int) -> Measurement:
     main = [each.spaced for each in read]
     effect = fall(FALL, main)
-    own = [
-        ("companions within half an ERB of the target", [[each.spaced[1], each.crowded] for each in read]),
-        ("the densest at the level of the sparsest", [[each.spaced[1], each.level] for each in read]),
-        ("one reader for all densities", [each.one_reader for each in read if each.one_reader is not None]),
-    ]
     curve = _curve(main)
     lone, ceiling = curve[0], d_prime_from_auc(1.0, _tokens(main[0][0]))
     reason = None
@@ -254,7 +258,9 @@ def _measure(site: str, read: Sequence[Readings], run: Run, quiet_db: float, shu
         effect=effect if reason is None else None,
         reason=reason,
         parts=tuple(
-            Part(name=name, effect=fall(FALL, found), threshold=THRESHOLD, note=_said(found)) for name, found in own
+            Part(name=name, effect=fall(FALL, found), threshold=THRESHOLD, note=_said(found))
+            for name in read[0].parts
+            for found in [[each.parts[name] for each in read if each.parts]]
         ),
         sounds=_sounds(run.spaced),
         figures={
