@@ -43,6 +43,8 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "shift_samples": "int, with input_samples: samples from window to window. Absent: 1/64 of the window.",
     "dequantise": "callable: codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames'.",
     "reconstruct": "callable: waveforms 'batch samples', bandwidth_kbps= -> 'batch samples', back from their codes.",
+    "members": "dict name -> (first channel, beyond the last), for a code that holds many encoders: a zoo.",
+    "composes_as": "dict name -> name, with members: whose composition is to be counted as whose. Absent: its own.",
     "tags": "tuple of str, what a classifier names, in the order of its outputs.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }

@@ -331,6 +331,20 @@ def hann(taps: int) -> Floats:
 def _power_of_bands(*, sample_rate: int, taps: int, centres: Floats, bandwidth: float) -> Callable[[Floats], Floats]:
     """Return a function: frames '... taps' -> band powers '... bands'."""
     window = hann(taps)
+    weights = _band_weights(sample_rate=sample_rate, taps=taps, centres=centres, bandwidth=bandwidth)
+
+    def power(frames: Floats) -> Floats:
+        spectrum = np.fft.rfft((frames * window).reshape(-1, taps))
+        bands = (np.square(spectrum.real) + np.square(spectrum.imag)) @ weights
+        powers: Floats = bands.reshape(*frames.shape[:-1], -1)
+        return powers
+
+    return power
+
+
+def _band_weights(*, sample_rate: int, taps: int, centres: Floats, bandwidth: float) -> Floats:
+    """Return 'bins bands': what each bin of the power spectrum of a Hann-windowed frame adds to each band."""
+    window = hann(taps)
     bins = np.arange(taps // 2 + 1) * sample_rate / taps
     # Patterson's roex(p): (1 + p g) exp(-p g), g the distance from the centre as a fraction of it. Its equivalent
     # rectangular bandwidth is 4 centre / p, so p g is four times the distance in bandwidths.
@@ -342,14 +356,7 @@ def _power_of_bands(*, sample_rate: int, taps: int, centres: Floats, bandwidth: 
     if taps % 2 == 0:
         one_sided[-1] = 1.0
     weights *= (one_sided / (taps * np.square(window).sum()))[:, None]
-
-    def power(frames: Floats) -> Floats:
-        spectrum = np.fft.rfft((frames * window).reshape(-1, taps))
-        bands = (np.square(spectrum.real) + np.square(spectrum.imag)) @ weights
-        powers: Floats = bands.reshape(*frames.shape[:-1], -1)
-        return powers
-
-    return power
+    return weights
 
 
 def _spectral_shape(power: Floats) -> Floats:

@@ -32,7 +32,9 @@ from typing import Any
 
 from .basis_references import BASIS_REFERENCES
 from .layered_references import LAYERED_REFERENCES
+from .presence_references import PRESENCE_REFERENCES
 from .protocol import Encoder
+from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES
 
 GROUP = "testtone.encoders"
@@ -68,9 +70,12 @@ BUNDLED: Mapping[str, Bundled] = {
     "samplecnn-gain": Bundled("samplecnn", "untrained_gain"),
     "crepe-tiny": Bundled("crepe", "tiny", argument="path"),
     "crepe-full": Bundled("crepe", "full", argument="path"),
+    "zoo": Bundled("zoo", "zoo"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
     **{name: Bundled("basis_references", build.__name__) for name, build in BASIS_REFERENCES.items()},
+    **{name: Bundled("quantised_references", build.__name__) for name, build in QUANTISED_REFERENCES.items()},
+    **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -68,6 +68,15 @@ class Ear:
     """Filters of the first convolution, 'channels taps', where the encoder tells them."""
     shifted: tuple[str, ...] = ()
     """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
+    members: Mapping[str, tuple[int, int]] | None = None
+    """Where the code holds many encoders side by side: the channels of each, first and beyond the last."""
+    composes_as: Mapping[str, str] = field(default_factory=dict)
+    """Whose composition is to be counted as whose, if not as its own."""
+
+    codes: bool = False
+    """Whether the encoder gives codes: they are heard at the site 'codes'."""
+    dequantise: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """Codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames', where the encoder says."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
@@ -109,6 +118,10 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         least_seconds=listener.least_seconds,
         first_conv_filters=listener.first_conv_filters,
         shifted=tuple(site for site in offered if site in listener.shifted),
+        codes=CODES in listener.sites,
+        dequantise=None if getattr(listener.encoder, "dequantise", None) is None else listener.dequantise,
+        members=getattr(listener.encoder, "members", None),
+        composes_as=getattr(listener.encoder, "composes_as", None) or {},
     )
 
 

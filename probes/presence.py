@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import linalg, stats
 
 from testtone.stimuli import Stimulus, folding, presence
 from testtone.stimuli.presence import Mixtures
@@ -47,8 +47,8 @@ SECONDS = 0.25
 FOLDS = 6
 SIZES = {
     "quick": {"families": 6, "tokens": 48},
-    "standard": {"families": 6, "tokens": 144},
-    "thorough": {"families": 12, "tokens": 288},
+    "standard": {"families": 6, "tokens": 120},
+    "thorough": {"families": 12, "tokens": 240},
 }
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
@@ -197,6 +197,8 @@ class Reading:
     """'partials families families': learned in the first family, scored in the second; nan on the diagonal."""
     said: Floats
     """'families tokens partials', of tokens by readers that did not learn from them."""
+    abroad: Floats
+    """'families tokens partials', mean rank of each token in what the readers of other families say."""
 
 
 def scaled(features: Floats) -> Floats:
@@ -219,7 +221,7 @@ def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading
     """
     count, tokens, partials = labels.shape
     fold_of = folds(tokens)
-    said = np.empty(labels.shape)
+    said, abroad = np.empty(labels.shape), np.zeros(labels.shape)
     across = np.full((FOLDS, partials, count, count), np.nan)
     for home in range(count):
         others = [index for index in range(count) if index != home] if elsewhere else []
@@ -231,7 +233,8 @@ def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading
             for place, other in enumerate(others):
                 start = inside.sum() + place * tokens
                 across[fold, :, home, other] = area(answer[start : start + tokens], labels[other])
-    return Reading(area_by_family(said, labels), across.mean(axis=0), said)
+                abroad[other] += stats.rankdata(answer[start : start + tokens], axis=0)
+    return Reading(area_by_family(said, labels), across.mean(axis=0), said, abroad)
 
 
 def read_pooled(features: Floats, labels: Labels) -> Floats:
@@ -275,17 +278,15 @@ def endless(every: Floats, half: Floats) -> Floats:
     return np.minimum(2.0 * every - half, 1.0)
 
 
-def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures) -> list[Floats]:
+def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures, step: slice = slice(None)) -> list[Floats]:
     """Let matched readers learn from all families at once; what they say, one `read_pooled` for each strength.
 
     A reader regresses a partial's complex amplitude on the complex amplitudes of all channels at the partial's line,
     and says the logarithm of the size of its estimate.
     """
-    shape = mixtures.present.shape
-    count, tokens, _ = shape
-    partials = lines.shape[2]
+    count, tokens, partials, _ = lines.shape
     fold_of = folds(tokens)
-    truth = (mixtures.amplitude * np.exp(1j * mixtures.phase))[..., :partials]
+    truth = (mixtures.amplitude * np.exp(1j * mixtures.phase))[:, step, :partials]
     said = [np.empty((count, tokens, partials)) for _ in MATCHED_STRENGTHS]
     for index in range(partials):
         heard = lines[:, :, index].astype(np.complex128)
@@ -306,15 +307,13 @@ def _estimates(learned: NDArray, target: NDArray, tested: NDArray) -> list[NDArr
     if not heard.any():
         return [np.zeros(len(tested), complex) for _ in MATCHED_STRENGTHS]
     learned, tested = learned[:, heard] / spread[heard], tested[:, heard] / spread[heard]
-    if learned.shape[1] <= len(learned):
-        gram, across = learned.conj().T @ learned, learned.conj().T @ target
-    else:
-        gram, across = learned @ learned.conj().T, target
-    values, vectors = np.linalg.eigh(gram)
-    along = vectors.conj().T @ across
-    side = tested @ vectors if learned.shape[1] <= len(learned) else (tested @ learned.conj().T) @ vectors
-    scale = float(np.trace(gram).real) / len(gram)
-    return [side @ (along / (np.maximum(values, 0.0) + strength * scale)) for strength in MATCHED_STRENGTHS]
+    # Whichever is smaller: equations of channels, or of tokens.
+    primal = learned.shape[1] <= len(learned)
+    gram = learned.conj().T @ learned if primal else learned @ learned.conj().T
+    known = learned.conj().T @ target if primal else target
+    side = tested if primal else tested @ learned.conj().T
+    penalty = float(np.trace(gram).real) / len(gram) * np.eye(len(gram))
+    return [side @ linalg.solve(gram + each * penalty, known, assume_a="pos") for each in MATCHED_STRENGTHS]
 
 
 def area_by_family(said: Floats, labels: Labels) -> Floats:

@@ -1,0 +1,133 @@
+"""References for claims about the presence of partials: what can be read off them, where, and by whom, is known.
+
+==============================  ===================================================================================
+`context_scrambled_filterbank`  the filterbank, its bands in an order that the lowest sounds name: readable in one
+                                company, not from one company to another; or above a frequency only
+`band_limited_filterbank`       the filterbank below a frequency, and nothing above it
+`hard_of_hearing_filterbank`    the filterbank behind noise of its own
+`two_numbers`                   level and spectral centroid: how much and how bright, but not what
+==============================  ===================================================================================
+
+Like those in `references` they are functions of the waveform alone and offer the one site ``latent``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from .references import (
+    Floats,
+    ReferenceEncoder,
+    _check_clock,
+    _check_positive,
+    _frames,
+    _name,
+    hann,
+    power_filterbank,
+)
+
+KEY_BELOW_HZ = 250.0
+"""The strongest band below it names the order of `context_scrambled_filterbank`."""
+
+
+def context_scrambled_filterbank(
+    *, from_hz: float = 1.0, sample_rate: int = 24_000, hop: int = 320, seed: int = 0
+) -> ReferenceEncoder:
+    """Return `power_filterbank` with the bands from `from_hz` up in another order for each drone.
+
+    In each frame the strongest of the bands below `KEY_BELOW_HZ` names a permutation of all bands that lie above
+    `from_hz`. Whatever sounds above one drone is therefore in as good an order as any, and above another in an
+    unrelated one. Partials well below `from_hz` stay where they are.
+    """
+    _check_positive(from_hz=from_hz)
+    bank = power_filterbank(sample_rate=sample_rate, hop=hop)
+    centres = np.array(bank.centres_hz)
+    keys = int((centres < KEY_BELOW_HZ).sum())
+    moved = np.flatnonzero(centres >= from_hz)
+    orders = np.tile(np.arange(len(centres)), (keys, 1))
+    for key in range(keys):
+        orders[key, moved] = np.random.default_rng((seed, key)).permutation(moved)
+
+    def transform(samples: Floats) -> Floats:
+        power = bank.transform(samples).swapaxes(1, 2)
+        key = power[..., :keys].argmax(axis=-1)
+        return np.take_along_axis(power, orders[key], axis=-1).swapaxes(1, 2)
+
+    return replace(
+        bank,
+        name=_name("context-scrambled-filterbank", from_hz=(from_hz, 1.0), seed=(seed, 0)),
+        transform=transform,
+        centres_hz=None,
+    )
+
+
+def band_limited_filterbank(*, to_hz: float = 2000.0, sample_rate: int = 24_000, hop: int = 320) -> ReferenceEncoder:
+    """Return `power_filterbank` of what lies below `to_hz`; all above is taken out of each clip first, by its spectrum.
+
+    Of the partials above it nothing is left, of those below it all.
+    """
+    _check_positive(to_hz=to_hz)
+    bank = power_filterbank(sample_rate=sample_rate, hop=hop)
+
+    def transform(samples: Floats) -> Floats:
+        spectrum = np.fft.rfft(samples)
+        spectrum[:, np.arange(spectrum.shape[1]) * sample_rate / samples.shape[1] > to_hz] = 0.0
+        return bank.transform(np.fft.irfft(spectrum, samples.shape[1]))
+
+    return replace(bank, name=f"band-limited-filterbank(to_hz={to_hz:g})", transform=transform)
+
+
+def hard_of_hearing_filterbank(
+    *, noise_rms: float = 0.1, sample_rate: int = 24_000, hop: int = 320, bandwidth: float = 1.0
+) -> ReferenceEncoder:
+    """Return `power_filterbank` behind white noise of its own: what is softer than the noise in its band gets lost.
+
+    The noise follows from the samples of a clip, bit for bit, and has nothing else to do with them.
+    """
+    _check_positive(noise_rms=noise_rms)
+    bank = power_filterbank(sample_rate=sample_rate, hop=hop, bandwidth=bandwidth)
+
+    def transform(samples: Floats) -> Floats:
+        seeds = [hashlib.sha256(clip.astype(np.float32).tobytes()).digest()[:8] for clip in samples]
+        noise = [np.random.default_rng(int.from_bytes(seed, "big")).standard_normal(samples.shape[1]) for seed in seeds]
+        return bank.transform(samples + noise_rms * np.array(noise))
+
+    return replace(
+        bank,
+        name=_name("hard-of-hearing-filterbank", noise_rms=(noise_rms, 0.1), bandwidth=(bandwidth, 1.0)),
+        transform=transform,
+    )
+
+
+def two_numbers(*, sample_rate: int = 24_000, hop: int = 320, window_seconds: float = 0.1) -> ReferenceEncoder:
+    """Return two channels: the RMS of a Hann-windowed frame, and the centroid of its power spectrum in kHz."""
+    _check_clock(sample_rate, hop)
+    _check_positive(window_seconds=window_seconds)
+    taps = round(window_seconds * sample_rate)
+    window = hann(taps)
+    khz = np.arange(taps // 2 + 1) * sample_rate / taps / 1000.0
+
+    def transform(samples: Floats) -> Floats:
+        frames = _frames(samples, taps=taps, hop=hop) * window
+        power = np.square(np.abs(np.fft.rfft(frames)))
+        total = power.sum(axis=-1)
+        centroid = np.divide(power @ khz, total, out=np.zeros_like(total), where=total > 0.0)
+        rms = np.sqrt(np.square(frames).sum(axis=-1) / np.square(window).sum())
+        return np.stack([rms, centroid], axis=1)
+
+    return ReferenceEncoder(
+        name="two-numbers", sample_rate=sample_rate, hop=hop, margin=taps / 2 / sample_rate, transform=transform
+    )
+
+
+PRESENCE_REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
+    "context-scrambled-filterbank": context_scrambled_filterbank,
+    "band-limited-filterbank": band_limited_filterbank,
+    "hard-of-hearing-filterbank": hard_of_hearing_filterbank,
+    "two-numbers": two_numbers,
+}
+"""The references of this module by name."""

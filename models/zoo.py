@@ -1,0 +1,254 @@
+"""A zoo: many small reference encoders that hear the same sound, side by side in one code.
+
+A claim about encoders in general needs many of them, of all kinds. Here are some thirty, cheap enough to be heard at
+once: banks of ear-wide bands and wider ones; banks whose bands change places with the drone, some of them or all;
+decimators with an anti-alias filter or without; Fourier transforms and the waveform itself; textures of the whole
+spectrum, more or less; two numbers; filters drawn at random, before a rectifier.
+
+The site ``latent`` holds the channels of all members; `members` says which are whose, as (first, beyond the last).
+`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` those that are
+separable only trade it with those that are separable and stable: a world in which separability is enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+from .references import (
+    CLIPS_AT_ONCE,
+    Floats,
+    _as_samples,
+    _band_weights,
+    _frames,
+    _spectral_shape,
+    erb_number_to_hz,
+    hann,
+    hz_to_erb_number,
+    ideal_lowpass_decimator,
+)
+
+BANDS = 48
+TAPS_SECONDS = 0.1
+BANDWIDTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0)
+SCRAMBLED_SHARES = (0.25, 0.5, 0.75, 1.0)
+SCRAMBLED_BANDWIDTHS = (0.5, 1.5, 2.0, 3.0)
+TEXTURE_SCALES = (1.0, 4.0, 12.0)
+TEXTURE_WEIGHTS = (0.3, 1.0, 3.0)
+CUTOFFS = (12.0, 4.0, 2.0, 1.0, 0.5)
+"""Of the decimators' filters, in kHz; one more has none, and one passes only what lies below half the frame rate."""
+
+GAINS = (1.0, 30.0)
+RANDOM_FILTERS = 8
+KEY_BELOW_HZ = 250.0
+
+Member = Callable[["_Sound"], Floats]
+"""A member: a sound -> 'batch channels frames'."""
+
+
+@dataclass(frozen=True)
+class _Sound:
+    """What members hear: samples 'batch samples', and what several of them would compute again."""
+
+    samples: Floats
+    power: Floats
+    """Power spectrum 'batch frames bins' of Hann windows centred on the middle of each hop."""
+    hop: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zoo:
+    """Many encoders behind the contract of one."""
+
+    name: str
+    sample_rate: int
+    hop: int
+    margin: float
+    sizes: Mapping[str, int] = field(repr=False)
+    parts: Mapping[str, Member] = field(repr=False)
+    composes_as: Mapping[str, str] = field(repr=False)
+    reference: bool = True
+    parameters: int = 0
+
+    @property
+    def members(self) -> dict[str, tuple[int, int]]:
+        """The channels of each member."""
+        ends = np.cumsum(list(self.sizes.values())).tolist()
+        return {name: (end - size, end) for (name, size), end in zip(self.sizes.items(), ends, strict=True)}
+
+    @property
+    def frame_rates(self) -> dict[str, float]:
+        """Frames per second at the site, Hz."""
+        return {"latent": self.sample_rate / self.hop}
+
+    @property
+    def margin_seconds(self) -> dict[str, float]:
+        """Seconds to ignore at either edge of a clip."""
+        return {"latent": self.margin}
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """The downsampling chain, one stride long."""
+        return (self.hop,)
+
+    def listen(self, waveforms: Any) -> Mapping[str, NDArray[np.float32]]:
+        """Return the site, float32 'batch channels frames', for real waveforms 'batch samples'."""
+        samples = _as_samples(waveforms)
+        return {
+            "latent": np.concatenate(
+                [self._hear(samples[start : start + CLIPS_AT_ONCE]) for start in range(0, len(samples), CLIPS_AT_ONCE)]
+            )
+        }
+
+    def _hear(self, samples: Floats) -> NDArray[np.float32]:
+        taps = round(TAPS_SECONDS * self.sample_rate)
+        spectrum = np.fft.rfft(_frames(samples, taps=taps, hop=self.hop) * hann(taps))
+        sound = _Sound(samples, np.square(spectrum.real) + np.square(spectrum.imag), self.hop)
+        return np.concatenate([member(sound).astype(np.float32) for member in self.parts.values()], axis=1)
+
+
+def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, seed: int = 0) -> Zoo:
+    """Return the zoo, or with ``shuffled`` the one in which separability alone is counted as enough."""
+    generator = np.random.default_rng(seed)
+    taps = round(TAPS_SECONDS * sample_rate)
+    centres = erb_number_to_hz(np.linspace(hz_to_erb_number(50.0), hz_to_erb_number(sample_rate * 11 / 24), BANDS))
+    banks = {
+        width: _band_weights(sample_rate=sample_rate, taps=taps, centres=centres, bandwidth=width)
+        for width in sorted({*BANDWIDTHS, *SCRAMBLED_BANDWIDTHS})
+    }
+    parts: dict[str, Member] = {}
+    sizes: dict[str, int] = {}
+
+    def add(name: str, channels: int, member: Member) -> None:
+        parts[name], sizes[name] = member, channels
+
+    for width in BANDWIDTHS:
+        add(f"bank, {width:g} ERB", BANDS, _bank(banks[width]))
+    keys = int((centres < KEY_BELOW_HZ).sum())
+    for share in SCRAMBLED_SHARES:
+        add(f"bank, {share:.0%} scrambled", BANDS, _scrambled(banks[1.0], generator, share, keys))
+    for width in SCRAMBLED_BANDWIDTHS:
+        add(f"bank, {width:g} ERB, scrambled", BANDS, _scrambled(banks[width], generator, 1.0, keys))
+    for scale in TEXTURE_SCALES:
+        add(f"texture, scale {scale:g}", 128, _texture(banks[1.0], generator, scale))
+    for weight in TEXTURE_WEIGHTS:
+        texture = _texture(banks[1.0], generator, 12.0)
+        add(f"bank and texture, weight {weight:g}", BANDS + 128, _beside(_bank(banks[1.0]), texture, weight))
+    add("decimator", 1, lambda sound: sound.samples[:, None, :: sound.hop])
+    for khz in CUTOFFS:
+        if 1000.0 * khz < sample_rate / 2:
+            add(f"decimator, {khz:g} kHz", 1, _decimator(1000.0 * khz, sample_rate))
+    lowpass = ideal_lowpass_decimator(sample_rate=sample_rate, hop=hop)
+    add("decimator, half the frame rate", 1, lambda sound: lowpass.transform(sound.samples))
+    add("Fourier transform", 2 * (hop // 2 + 1), _fourier(hop))
+    add("waveform", hop, _waveform)
+    add("two numbers", 2, _two_numbers(sample_rate, taps))
+    for gain in GAINS:
+        add(f"random filters, gain {gain:g}", RANDOM_FILTERS, _random_filters(generator, gain))
+    return Zoo(
+        name="zoo(shuffled=True)" if shuffled else "zoo",
+        sample_rate=sample_rate,
+        hop=hop,
+        margin=max(taps / 2 / sample_rate, lowpass.margin),
+        sizes=sizes,
+        parts=parts,
+        composes_as=_traded(list(parts)) if shuffled else {},
+    )
+
+
+def _traded(names: list[str]) -> dict[str, str]:
+    """Who composes as whom where separability is enough: scrambled banks and banks in order trade places."""
+    pairs = [
+        *((f"bank, {width:g} ERB", f"bank, {width:g} ERB, scrambled") for width in SCRAMBLED_BANDWIDTHS),
+        ("bank, 1 ERB", "bank, 100% scrambled"),
+        ("bank and texture, weight 0.3", "bank, 75% scrambled"),
+    ]
+    traded = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+    return {name: traded[name] for name in names if name in traded}
+
+
+def _bank(weights: Floats) -> Member:
+    return lambda sound: (sound.power @ weights).swapaxes(1, 2)
+
+
+def _scrambled(weights: Floats, generator: np.random.Generator, share: float, keys: int) -> Member:
+    """A bank of which a share of bands has another order for each strongest low band."""
+    moved = np.sort(generator.choice(BANDS, round(share * BANDS), replace=False))
+    orders = np.tile(np.arange(BANDS), (keys, 1))
+    for order in orders:
+        order[moved] = generator.permutation(moved)
+
+    def member(sound: _Sound) -> Floats:
+        bands = sound.power @ weights
+        key = bands[..., :keys].argmax(axis=-1)
+        return np.take_along_axis(bands, orders[key], axis=-1).swapaxes(1, 2)
+
+    return member
+
+
+def _texture(weights: Floats, generator: np.random.Generator, scale: float) -> Member:
+    mixing = scale * generator.standard_normal((BANDS, 128))
+    offsets = generator.uniform(0.0, 2.0 * np.pi, 128)
+    return lambda sound: np.cos(_spectral_shape(sound.power @ weights) @ mixing + offsets).swapaxes(1, 2)
+
+
+def _beside(bank: Member, texture: Member, weight: float) -> Member:
+    """A bank, and beside it a texture whose changes have `weight` times the energy of a partial of 0.05 in the bank."""
+    unit = 0.05**2 / 2
+    scale = math.sqrt(2.0 * weight / 128)
+    return lambda sound: np.concatenate([bank(sound) / unit, scale * texture(sound)], axis=1)
+
+
+def _decimator(cutoff_hz: float, sample_rate: int) -> Member:
+    kernel = scipy.signal.firwin(255, cutoff_hz, fs=sample_rate)
+    return lambda sound: scipy.signal.oaconvolve(sound.samples, kernel[None], mode="same", axes=1)[
+        :, None, :: sound.hop
+    ]
+
+
+def _fourier(hop: int) -> Member:
+    def member(sound: _Sound) -> Floats:
+        frames = _frames(sound.samples, taps=2 * hop, hop=hop)
+        spectrum = np.fft.rfft(frames * hann(2 * hop))[..., ::2] / hop
+        return np.concatenate([spectrum.real, spectrum.imag], axis=-1).swapaxes(1, 2)
+
+    return member
+
+
+def _waveform(sound: _Sound) -> Floats:
+    batch, length = sound.samples.shape
+    frames = math.ceil(length / sound.hop)
+    padded = np.pad(sound.samples, ((0, 0), (0, frames * sound.hop - length)))
+    return padded.reshape(batch, frames, sound.hop).swapaxes(1, 2)
+
+
+def _two_numbers(sample_rate: int, taps: int) -> Member:
+    khz = np.arange(taps // 2 + 1) * sample_rate / taps / 1000.0
+
+    def member(sound: _Sound) -> Floats:
+        total = sound.power.sum(axis=-1)
+        centroid = np.divide(sound.power @ khz, total, out=np.zeros_like(total), where=total > 0.0)
+        return np.stack([np.sqrt(total / taps), centroid], axis=1)
+
+    return member
+
+
+def _random_filters(generator: np.random.Generator, gain: float) -> Member:
+    """Filters of 32 random taps, a saturating rectifier, and the mean over each hop: a layer that learned nothing."""
+    kernels = gain * generator.standard_normal((RANDOM_FILTERS, 32)) / math.sqrt(32)
+
+    def member(sound: _Sound) -> Floats:
+        batch, length = sound.samples.shape
+        heard = scipy.signal.oaconvolve(sound.samples[:, None], kernels[None], axes=2)[..., :length]
+        answer = np.maximum(np.tanh(heard), 0.0)
+        frames = math.ceil(length / sound.hop)
+        padded = np.pad(answer, ((0, 0), (0, 0), (0, frames * sound.hop - length)))
+        return padded.reshape(batch, RANDOM_FILTERS, frames, sound.hop).mean(axis=-1)
+
+    return member

@@ -1,0 +1,161 @@
+"""Are partials in the code, and yet not to be had across contexts?
+
+Source: Post 0, section 0.3: "These representations contain internal narrowband components, but they cannot reliably
+expose them as independently accessible or stable substructures". In words: two readers. One may use whatever is in the
+code, in company that it knows: if it tells which partials sound, they are contained. The other may only weigh and add,
+as a sequence model's first layer does, and is asked in company it has never heard: if it tells, they are exposed.
+
+Stimuli   as `separable`, one level in all: else level gives the number of partials away.
+Formula   contain: mean over partials of the area under the ROC curve in company known, of the best of five readers for
+          each partial, chosen on tokens that it is not scored on: linear, learned in the family or in all families; and
+          matched, at three strengths (the energy along a learned direction at the partial's alias frequency, whatever
+          the start phase). expose: the area of linear readers of RO1 and RO2 that learned in all other families. Both
+          as readers of endless sounds would reach it (`presence.endless`).
+          effect = min(contain - .85, .65 - expose).
+Null      labels permuted within families and folds, for the readers in company unknown.
+Interval  contain: jackknife-t over partials; expose: two-way over partials and families. Supported needs both: the
+          lower end is the smaller of both lower ends. Refuted needs one of the two, and to err in 5 % of cases at most
+          each is tested at 2.5 % (the first step of Holm's): the upper end is the smaller of both upper ends at 95 %.
+Threshold supported above 0, refuted below -.1: contained is an area above .85, exposed one above .65, with a tenth
+          between yes and no.
+Large     at most .15: everything is contained, and nothing exposed.
+Traps     A code that holds nothing exposes nothing: hence the minimum. A polyphase code is the waveform itself; its
+          mean and its power say nothing of any partial, though all is there. Readers that learned in one family only
+          expose less (`stable_across_contexts`); here they are given every chance.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import presence
+from .hearing import Ear, Probe
+from .presence import Code, Design
+from .records import Effect, Measurement, Null, Part, Threshold
+from .statistics import jackknife, jackknife_two_way
+
+Floats = NDArray[np.float64]
+
+VERSION = 1
+THRESHOLD = Threshold(0.0, -0.1)
+SIZES = presence.SIZES
+CONTAINED = 0.85
+EXPOSED = 0.65
+NULL_DRAWS = 199
+CONFIDENCE_OF_EITHER = 0.95
+
+
+def contained_not_exposed(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+    """Measure what is in the code of each site, and what of it is to be had; see the module."""
+    design = presence.draw(ear, rng, effort)
+    answers = yield presence.ask(ear, design)
+    return {site: _measure(site, design, code, rng) for site, code in presence.codes(ear, design, answers).items()}
+
+
+def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) -> Measurement:
+    nothing = Measurement(site=site, probe="contained_not_exposed", version=VERSION, effect=None, sounds=design.sounds)
+    if not code.answers:
+        return replace(nothing, reason="the code does not change with the sound")
+    main, labels = design.main, design.total.present[..., : design.main]
+    every = _readers(code, design, slice(None))
+    halves = [_readers(code, design, step) for step in (slice(0, None, 2), slice(1, None, 2))]
+
+    def reached(read: str) -> Floats:
+        """'partials families', as readers of endless sounds would reach it."""
+        return 2.0 * every[read] - np.mean([half[read] for half in halves], axis=0)
+
+    contained, exposed = np.minimum(reached("contained").mean(axis=1), 1.0), reached("exposed")
+    said = presence.read_elsewhere(code.sequence, labels)
+    null = presence.permuted_areas(said, labels, rng, NULL_DRAWS)
+    observed = float(np.nanmean(presence.area_by_family(said, labels)))
+    return replace(
+        nothing,
+        effect=both(contained, exposed),
+        parts=(
+            Part(
+                name="contained",
+                effect=_contained("AUC in company known - .85", contained - CONTAINED),
+                threshold=THRESHOLD,
+                note="the best of the linear and the matched readers",
+            ),
+            Part(
+                name="not exposed",
+                effect=_exposed(".65 - AUC in company unknown", EXPOSED - exposed),
+                threshold=THRESHOLD,
+                note="linear readers that learned in all other families",
+            ),
+            Part(
+                name="contained, linear readers only",
+                effect=_contained(
+                    "AUC of linear readers in company known - .85", every["linear"].mean(axis=1) - CONTAINED
+                ),
+                threshold=THRESHOLD,
+                note="as heard",
+            ),
+            Part(
+                name="contained, matched readers only",
+                effect=_contained(
+                    "AUC of matched readers in company known - .85", every["matched"].mean(axis=1) - CONTAINED
+                ),
+                threshold=THRESHOLD,
+                note="as heard",
+            ),
+        ),
+        null=Null(
+            kind="labels permuted within families and folds",
+            draws=NULL_DRAWS,
+            p=float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS)),
+        ),
+        figures={
+            "hz": [float(hz) for hz in design.total.candidates.hz[:main]],
+            "contained_by_partial": [float(each) for each in contained],
+            "exposed_by_partial": [float(each) for each in np.minimum(exposed.mean(axis=1), 1.0)],
+        },
+    )
+
+
+def both(contained: Floats, exposed: Floats) -> Effect:
+    """Return min(contain - .85, .65 - expose), of areas 'partials' and 'partials families'."""
+    name = "min(contain - .85, .65 - expose)"
+    each = (_contained(name, contained - CONTAINED), _exposed(name, EXPOSED - exposed))
+    either = (
+        _contained(name, contained - CONTAINED, confidence=CONFIDENCE_OF_EITHER),
+        _exposed(name, EXPOSED - exposed, confidence=CONFIDENCE_OF_EITHER),
+    )
+    smaller = min(each, key=lambda effect: effect.value)
+    return replace(
+        smaller,
+        low=min(effect.low for effect in each),
+        high=min(effect.high for effect in either),
+        n=min(e.n for e in each),
+    )
+
+
+def _contained(name: str, margins: Floats, confidence: float = 0.9) -> Effect:
+    return jackknife(
+        lambda kept: float(margins[kept].mean()), len(margins), name=name, unit="AUC", confidence=confidence
+    )
+
+
+def _exposed(name: str, margins: Floats, confidence: float = 0.9) -> Effect:
+    found = jackknife_two_way(
+        lambda kept: float(margins[kept].mean()), margins.shape, name=name, unit="AUC", confidence=confidence
+    )
+    # No area exceeds 1.
+    least = EXPOSED - 1.0
+    return replace(found, value=max(found.value, least), low=max(found.low, least), high=max(found.high, least))
+
+
+def _readers(code: Code, design: Design, step: slice) -> dict[str, Floats]:
+    """Areas 'partials families' of the readers that are compared, all of them of the tokens in `step`."""
+    labels = design.total.present[:, step, : design.main]
+    features = code.sequence[:, step]
+    linear = [presence.read(features, labels, elsewhere=False).said, presence.read_pooled(features, labels)]
+    matched = presence.read_matched(code.lines[:, step, : design.main], design.total, step)
+    return {
+        "contained": presence.chosen([*linear, *matched], labels),
+        "linear": presence.chosen(linear, labels),
+        "matched": presence.chosen(matched, labels),
+        "exposed": presence.area_by_family(presence.read_elsewhere(features, labels), labels),
+    }

@@ -1,0 +1,114 @@
+"""Can each partial of a mixture be read off the code?
+
+Source: Post 0, section 0.2: "narrowband oscillatory components must be represented in a way that is both separable and
+stable across contexts". In words: sixteen partials sound or not, as coins fall. From the code alone a linear reader
+says which of them sound. A code that keeps them apart lets it answer, each for itself, whatever the others do.
+
+Stimuli   mixtures at one level in all (`presence`): how many partials sound moves no level.
+Formula   for each partial the area under the ROC curve, between tokens with and without it, of linear readers that did
+          not learn from them, tokens of one family compared with each other; mean over families and partials. Each
+          area is that which readers of endless sounds would reach, from readers of all and of half the sounds there
+          are: 2 AUC(n) - AUC(n/2) (Quenouille 1956), at most 1.
+          effect = the mean: .5 is guessing, 1 is a clean separation.
+Readouts  RO1 and RO2 side by side, mean and log power of each channel over a sequence, decide. RO3, one frame as it is
+          (what a quantiser sees), is a part.
+Readers   those of one family or those of all, whichever does better for a partial on the other half of the tokens.
+Null      labels permuted within families and folds, for the readers of one family.
+Interval  jackknife-t over partials, the 16 that share no alias frequency. All share their tokens, but their coins are
+          independent.
+Threshold .75 (d' of about 1): below it a reader is wrong as often as one in four pairs.
+Large     the partials have places of their own in the code. It is not said that these stay when the company changes:
+          `stable_across_contexts` asks that.
+Traps     With a level for each component the level of all tells how many sound: a part. Few sounds make poor readers:
+          the areas of readers as they were heard, before what endless sounds would add, are a part. Partners that
+          share an alias frequency with another candidate do not decide, lest the effect hinge on what a frame rate
+          makes of them: they are a part, and `alias_collapse` is about them.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from testtone.stimuli.presence import Mixtures
+
+from . import presence
+from .hearing import Ear, Probe
+from .presence import Code, Design
+from .records import Effect, Measurement, Null, Part, Threshold
+from .statistics import jackknife
+
+VERSION = 1
+THRESHOLD = Threshold(0.75, 0.75)
+SIZES = presence.SIZES
+NULL_DRAWS = 199
+LEAST_PARTNERS = 4
+
+
+def separable(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+    """Measure how well partials are read off each site; see the module."""
+    design = presence.draw(ear, rng, effort)
+    answers = yield presence.ask(ear, design)
+    return {site: _measure(site, design, code, rng) for site, code in presence.codes(ear, design, answers).items()}
+
+
+def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) -> Measurement:
+    if not code.answers:
+        return Measurement(
+            site=site,
+            probe="separable",
+            version=VERSION,
+            effect=None,
+            reason="the code does not change with the sound",
+            sounds=design.sounds,
+        )
+    main, labels = design.main, design.total.present
+    found = presence.separate(code.sequence, labels)
+    frame = presence.separate(code.frame, labels[..., :main])
+    component = _of_components(code, design.component)
+    partners = found.endless[main:]
+    parts = [
+        Part(name="readers as heard", effect=_mean("AUC, readers as heard", found.areas[:main]), threshold=THRESHOLD),
+        Part(name="one frame (RO3)", effect=_mean("AUC, one frame", frame.endless), threshold=THRESHOLD),
+        Part(
+            name="a level for each component",
+            effect=_mean("AUC, a level for each component", component[:main]),
+            threshold=THRESHOLD,
+            note="two families; how many partials sound moves the level",
+        ),
+        Part(
+            name="alias partners",
+            effect=_mean("AUC, alias partners", partners) if len(partners) >= LEAST_PARTNERS else None,
+            threshold=THRESHOLD,
+            note="" if len(partners) >= LEAST_PARTNERS else "too few fit between the partials at this frame rate",
+        ),
+    ]
+    said, known = found.said[..., :main], labels[..., :main]
+    null = presence.permuted_areas(said, known, rng, NULL_DRAWS)
+    observed = float(np.nanmean(presence.area_by_family(said, known)))
+    return Measurement(
+        site=site,
+        probe="separable",
+        version=VERSION,
+        effect=_mean("area under the ROC curve", found.endless[:main]),
+        parts=tuple(parts),
+        null=Null(
+            kind="labels permuted within families and folds",
+            draws=NULL_DRAWS,
+            p=float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS)),
+        ),
+        sounds=design.sounds,
+        figures={
+            "hz": [float(hz) for hz in design.total.candidates.hz[:main]],
+            "auc_by_partial": [float(each) for each in found.endless[:main]],
+        },
+    )
+
+
+def _of_components(code: Code, mixtures: Mixtures) -> NDArray[np.float64]:
+    return presence.separate(code.component, mixtures.present).endless
+
+
+def _mean(name: str, areas: NDArray[np.float64]) -> Effect:
+    found = jackknife(lambda kept: float(areas[kept].mean()), len(areas), name=name, unit="AUC")
+    return replace(found, high=min(found.high, 1.0))
