@@ -288,6 +288,18 @@ class Listener:
             raise self._fault(f"first_conv_filters of shape {filters.shape} must be finite 'channels taps'")
         return filters
 
+    def dequantise(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
+        """What codes ``'batch codebooks frames'``, or a prefix of their codebooks, stand for: 'batch channels frames'."""
+        told = getattr(self.encoder, "dequantise", None)
+        if told is None:
+            raise self._fault("it has no dequantise()")
+        try:
+            with torch.no_grad():
+                values = told(torch.from_numpy(np.ascontiguousarray(codes)))
+        except Exception as error:
+            raise self._fault(f"dequantise() raised {type(error).__name__}: {one_line(error)}") from error
+        return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)
+
     @cached_property
     def variants(self) -> Mapping[str, Listener]:
         """The same weights without strides, or linear, or both: those of `VARIANTS` that the encoder offers."""

@@ -31,9 +31,11 @@ from types import ModuleType
 from typing import Any
 
 from .fold_references import FOLD_REFERENCES
+from .basis_references import BASIS_REFERENCES
 from .layered_references import LAYERED_REFERENCES
 from .presence_references import PRESENCE_REFERENCES
 from .protocol import Encoder
+from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES
 from .waveform_references import WAVEFORM_REFERENCES
 
@@ -75,6 +77,8 @@ BUNDLED: Mapping[str, Bundled] = {
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
     **{name: Bundled("waveform_references", build.__name__) for name, build in WAVEFORM_REFERENCES.items()},
     **{name: Bundled("fold_references", build.__name__) for name, build in FOLD_REFERENCES.items()},
+    **{name: Bundled("basis_references", build.__name__) for name, build in BASIS_REFERENCES.items()},
+    **{name: Bundled("quantised_references", build.__name__) for name, build in QUANTISED_REFERENCES.items()},
     **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},
 }
 

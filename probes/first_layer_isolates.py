@@ -45,23 +45,11 @@ THRESHOLD = Threshold(-1.0, -1.0)
 
 def first_layer_isolates(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure the widths of the first layer's filters; see the module. Nothing is drawn: efforts do not differ."""
-    rate = ear.frame_rates[SITE]
-    stride = round(ear.sample_rate / rate)
-    if abs(stride * rate - ear.sample_rate) > 1e-6 * ear.sample_rate:
+    try:
+        clicks, frames = clicks_for(ear)
+    except ValueError as error:
         yield []
-        return {SITE: _unmeasured(f"{rate:g} frames a second are no whole number of samples at {ear.sample_rate} Hz")}
-    frames = 2 * round(SECONDS * rate)
-    seconds = ear.seconds(frames, sites=(SITE,), ramp_seconds=0.0)
-    middle = round(seconds * ear.sample_rate) // 2 // stride * stride
-    clicks = tuple(
-        Stimulus(
-            (Click((middle + offset) / ear.sample_rate, AMPLITUDE),),
-            seconds,
-            ramp_seconds=0.0,
-            label=f"click, sample {offset}",
-        )
-        for offset in range(stride)
-    )
+        return {SITE: _unmeasured(str(error))}
     (answers,) = yield [Listen(clicks, Frames(frames), sites=(SITE,))]
     filters = filters_from_clicks(answers[SITE] / AMPLITUDE)
     widths, centres = noise_bandwidths(filters, sample_rate=ear.sample_rate)
@@ -102,6 +90,31 @@ def first_layer_isolates(ear: Ear, rng: np.random.Generator, effort: str) -> Pro
             figures={"filter_widths": {"centre_hz": centres.tolist(), "enbw_hz": widths.tolist()}},
         )
     }
+
+
+def clicks_for(ear: Ear) -> tuple[tuple[Stimulus, ...], int]:
+    """Return clicks that show the filters of the first layer, one for each sample of its stride, and frames to keep.
+
+    Raises:
+        ValueError: if the frames do not lie a whole number of samples apart.
+    """
+    rate = ear.frame_rates[SITE]
+    stride = round(ear.sample_rate / rate)
+    if abs(stride * rate - ear.sample_rate) > 1e-6 * ear.sample_rate:
+        raise ValueError(f"{rate:g} frames a second are no whole number of samples at {ear.sample_rate} Hz")
+    frames = 2 * round(SECONDS * rate)
+    seconds = ear.seconds(frames, sites=(SITE,), ramp_seconds=0.0)
+    middle = round(seconds * ear.sample_rate) // 2 // stride * stride
+    clicks = tuple(
+        Stimulus(
+            (Click((middle + offset) / ear.sample_rate, AMPLITUDE),),
+            seconds,
+            ramp_seconds=0.0,
+            label=f"click, sample {offset}",
+        )
+        for offset in range(stride)
+    )
+    return clicks, frames
 
 
 def filters_from_clicks(answers: NDArray) -> NDArray[np.float64]:

@@ -89,6 +89,11 @@ class Ear:
     composes_as: Mapping[str, str] = field(default_factory=dict)
     """Whose composition is to be counted as whose, if not as its own."""
 
+    codes: bool = False
+    """Whether the encoder gives codes: they are heard at the site 'codes'."""
+    dequantise: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
+    """Codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames', where the encoder says."""
+
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
         hop = self.sample_rate / self.frame_rates[site]
@@ -132,6 +137,8 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         respond=_respond(listener, offered),
         differentiate=_differentiate(listener, offered),
         variants=tuple(listener.variants),
+        codes=CODES in listener.sites,
+        dequantise=None if getattr(listener.encoder, "dequantise", None) is None else listener.dequantise,
         members=getattr(listener.encoder, "members", None),
         composes_as=getattr(listener.encoder, "composes_as", None) or {},
     )
