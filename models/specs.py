@@ -33,6 +33,7 @@ from typing import Any
 from .layered_references import LAYERED_REFERENCES
 from .protocol import Encoder
 from .references import REFERENCES
+from .steering_references import STEERING_REFERENCES
 
 GROUP = "testtone.encoders"
 """Entry points in this group are encoders, or functions or classes that give one."""
@@ -69,6 +70,7 @@ BUNDLED: Mapping[str, Bundled] = {
     "crepe-full": Bundled("crepe", "full", argument="path"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
+    **{name: Bundled("steering_references", build.__name__) for name, build in STEERING_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {
