@@ -173,6 +173,15 @@ def _parameters(build: Any) -> list[str]:
     return names
 
 
+def checked(encoder: Any, spec: str) -> Encoder:
+    """Return an encoder that is there already, with a name; ``spec`` is what messages call it.
+
+    Raises:
+        EncoderSpecError: one line that says which part of the contract it lacks.
+    """
+    return _checked(encoder, spec)
+
+
 def _made(spec: str, found: Any) -> Any:
     """Return `found` if it is an encoder already, else what it returns when called."""
     if not inspect.isclass(found) and callable(getattr(found, "listen", None)):

@@ -95,9 +95,7 @@ def partly_two_numbers(
     unit = float(np.linalg.norm(partial[:, partial.shape[1] // 2]))
 
     def transform(samples: Floats) -> Floats:
-        return np.concatenate(
-            [math.sqrt(weight) * numbers.transform(samples), other.transform(samples) / unit], axis=1
-        )
+        return np.concatenate([math.sqrt(weight) * numbers.transform(samples), other.transform(samples) / unit], axis=1)
 
     name = _name("partly-two-numbers", weight=(weight, 1.0))
     return replace(

@@ -125,7 +125,10 @@ def _measure(
 
     def estimate(name: str, measured: Steering, *, one_rival: bool = False) -> Effect:
         return jackknife_two_way(
-            lambda kept: measured.effect(kept, one_rival=one_rival), measured.shape, name=name, unit="share of the change"
+            lambda kept: measured.effect(kept, one_rival=one_rival),
+            measured.shape,
+            name=name,
+            unit="share of the change",
         )
 
     effect = estimate("selectivity of brightness over that of partials", deciding)
@@ -289,7 +292,7 @@ class Steering:
             train = contexts[self._halves[contexts] != half]
             tests, trains = inside[test].astype(float), inside[train].astype(float)
             learned = trains.sum(axis=0)
-            # <dz_k, q_j> summed over the test half; |q_j|^2 from pairs of contexts, as if there were any number of them.
+            # <dz_k, q_j> summed over the test half; |q_j|^2 from pairs of contexts, without what one has with itself.
             along = np.einsum("ck,ckdj,dj->kj", tests, self._products[np.ix_(test, range(count), train)], trains)
             along /= learned
             same = np.array([self._between[np.ix_(train, [j], train, [j])][:, 0, :, 0] for j in range(count)])
@@ -306,7 +309,7 @@ class Steering:
 
 
 def _selectivities(family: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What each edit's own direction explains of it more than the best rival's does, ``'edits edits'`` -> ``'edits'``."""
+    """What its own direction explains of each edit more than the best rival's, ``'edits edits'`` -> ``'edits'``."""
     rivals = np.where(np.eye(len(family), dtype=bool), -np.inf, family)
     return np.asarray(np.diag(family) - rivals.max(axis=1))
 

@@ -144,6 +144,15 @@ def render(report: dict[str, Any]) -> str:
         TypeError: if ``report`` is no dict.
         ValueError: if it breaks the contract; the message names the place.
     """
+    return _render(report, excerpt=False)
+
+
+def excerpt(report: dict[str, Any]) -> str:
+    """Return the sections of the claims alone, as a page: what a notebook shows. Otherwise as ``render``."""
+    return _render(report, excerpt=True)
+
+
+def _render(report: dict[str, Any], *, excerpt: bool) -> str:
     validate(report)
     ids = _Ids()
     names = _names(report["encoders"])
@@ -154,6 +163,7 @@ def render(report: dict[str, Any]) -> str:
     template = _environment().get_template("page.jinja")
     page = template.render(
         report=report,
+        excerpt=excerpt,
         css=Markup(css),
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         title=report.get("title") or "What the encoder makes of it",

@@ -5,6 +5,7 @@
 ``trial``          encoders are heard, controls first, and a claim comes to a verdict
 ``disagreements``  verdicts known to contradict their source
 ``ledger``         records become a table and a report
+``check``          one claim on one encoder from Python, without pytest
 ``plugin``         options, collection and summary, for pytest
 ``harness``        the tests of testtone itself; they stay in the repository
 """

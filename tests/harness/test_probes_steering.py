@@ -123,7 +123,7 @@ def test_two_numbers_beside_bands_steer_by_their_share(weight: float) -> None:
 
 @pytest.mark.parametrize("weight", [0.1, 1.0])
 def test_two_numbers_beside_a_fourier_transform_steer_by_their_share(weight: float) -> None:
-    """The transform is linear: its code is a sum of codes of partials. Two numbers, nearly still, count once a frame."""
+    """The transform is linear: its code is a sum of codes of partials. Two numbers stand nearly still."""
     seed = 4
     found = measure(f"partly-two-numbers:weight={weight},beside=linear-stft", seed=seed)
     design = _design(seed)
@@ -211,67 +211,73 @@ def test_what_stands_beside_must_be_known() -> None:
         steering_references.partly_two_numbers(beside="wavelets")
 
 
-class TestEdits:
-    """The stimuli: sizes, phases, and what a broad edit leaves alone."""
+# The stimuli: sizes, phases, and what a broad edit leaves alone.
 
-    design = edits.spectral_edits(
-        np.random.default_rng(0), contexts=6, tokens=2, seconds=0.4, sample_rate=24_000, frame_rate=75.0
-    )
+DESIGN = edits.spectral_edits(
+    np.random.default_rng(0), contexts=6, tokens=2, seconds=0.4, sample_rate=24_000, frame_rate=75.0
+)
 
-    def test_every_edit_changes_the_waveform_by_the_same_amount(self) -> None:
-        plain = self.design.plain[2][1].render(24_000).astype(float)
-        sizes = [np.std(each.render(24_000) - plain) for each in self.design.edited[2][1]]
-        assert np.ptp(20 * np.log10(sizes)) < 0.3  # dB; the clip is finite and the ramps have a say
 
-    def test_ripples_leave_level_and_centroid_where_they_were(self) -> None:
-        amplitudes, hz = np.array(self.design.amplitudes), np.array(self.design.hz)
-        power = amplitudes**2
-        assert np.abs(10 * np.log10(power[:, 3:9].sum(-1) / power[:, :1].sum(-1))).max() < 0.2
-        centroid = amplitudes @ hz / amplitudes.sum(-1)
-        np.testing.assert_allclose(centroid[:, 3:9] / centroid[:, :1], 1.0, atol=1e-9)
-        assert (centroid[:, 1] > 1.1 * centroid[:, 0]).all()
+def test_every_edit_changes_the_waveform_by_the_same_amount() -> None:
+    plain = DESIGN.plain[2][1].render(24_000).astype(float)
+    sizes = [np.std(each.render(24_000) - plain) for each in DESIGN.edited[2][1]]
+    assert np.ptp(20 * np.log10(sizes)) < 0.3  # dB; the clip is finite and the ramps have a say
 
-    def test_brighter_is_a_tilt_that_keeps_the_level(self) -> None:
-        amplitudes, octaves = np.array(self.design.amplitudes), np.log2(np.array(self.design.hz))
-        db = 20 * np.log10(amplitudes[:, 1] / amplitudes[:, 0])
-        for each in db:
-            slope, offset = np.polyfit(octaves, each, 1)
-            np.testing.assert_allclose(each, slope * octaves + offset, atol=1e-9)
-            assert 0.5 < slope < 3
-        np.testing.assert_allclose((amplitudes[:, 1] ** 2).sum(-1), (amplitudes[:, 0] ** 2).sum(-1))
 
-    def test_edits_keep_phases_and_tokens_do_not(self) -> None:
-        def phases(stimulus: Any) -> list[float]:
-            return [each.phase for each in stimulus.partials]
+def test_ripples_leave_level_and_centroid_where_they_were() -> None:
+    amplitudes, hz = np.array(DESIGN.amplitudes), np.array(DESIGN.hz)
+    power = amplitudes**2
+    assert np.abs(10 * np.log10(power[:, 3:9].sum(-1) / power[:, :1].sum(-1))).max() < 0.2
+    centroid = amplitudes @ hz / amplitudes.sum(-1)
+    np.testing.assert_allclose(centroid[:, 3:9] / centroid[:, :1], 1.0, atol=1e-9)
+    assert (centroid[:, 1] > 1.1 * centroid[:, 0]).all()
 
-        assert phases(self.design.edited[0][1][3]) == phases(self.design.plain[0][1])
-        assert phases(self.design.plain[0][0]) == phases(self.design.plain[1][0])
-        assert phases(self.design.plain[0][1]) != phases(self.design.plain[1][1])
 
-    def test_partials_keep_clear_of_half_the_frame_rate(self) -> None:
-        away = np.array(self.design.hz) % 37.5
-        assert np.minimum(away, 37.5 - away).min() >= edits.CLEAR_HZ
+def test_brighter_is_a_tilt_that_keeps_the_level() -> None:
+    amplitudes, octaves = np.array(DESIGN.amplitudes), np.log2(np.array(DESIGN.hz))
+    db = 20 * np.log10(amplitudes[:, 1] / amplitudes[:, 0])
+    for each in db:
+        slope, offset = np.polyfit(octaves, each, 1)
+        np.testing.assert_allclose(each, slope * octaves + offset, atol=1e-9)
+        assert 0.5 < slope < 3
+    np.testing.assert_allclose((amplitudes[:, 1] ** 2).sum(-1), (amplitudes[:, 0] ** 2).sum(-1))
 
-    def test_edits_need_twice_as_many_partials(self) -> None:
-        with pytest.raises(ValueError, match=r"edits=13 must lie in 2..12, half of partials=24"):
-            edits.spectral_edits(
-                np.random.default_rng(0),
-                contexts=2,
-                tokens=1,
-                seconds=0.4,
-                sample_rate=24_000,
-                frame_rate=75.0,
-                edits=13,
-            )
 
-    def test_levels_that_rove_too_far_are_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"rove_db=40.0 leaves partials too weak"):
-            edits.spectral_edits(
-                np.random.default_rng(0),
-                contexts=2,
-                tokens=1,
-                seconds=0.4,
-                sample_rate=24_000,
-                frame_rate=75.0,
-                rove_db=40.0,
-            )
+def test_edits_keep_phases_and_tokens_do_not() -> None:
+    def phases(stimulus: Any) -> list[float]:
+        return [each.phase for each in stimulus.partials]
+
+    assert phases(DESIGN.edited[0][1][3]) == phases(DESIGN.plain[0][1])
+    assert phases(DESIGN.plain[0][0]) == phases(DESIGN.plain[1][0])
+    assert phases(DESIGN.plain[0][1]) != phases(DESIGN.plain[1][1])
+
+
+def test_partials_keep_clear_of_half_the_frame_rate() -> None:
+    away = np.array(DESIGN.hz) % 37.5
+    assert np.minimum(away, 37.5 - away).min() >= edits.CLEAR_HZ
+
+
+def test_edits_need_twice_as_many_partials() -> None:
+    with pytest.raises(ValueError, match=r"edits=13 must lie in 2..12, half of partials=24"):
+        edits.spectral_edits(
+            np.random.default_rng(0),
+            contexts=2,
+            tokens=1,
+            seconds=0.4,
+            sample_rate=24_000,
+            frame_rate=75.0,
+            edits=13,
+        )
+
+
+def test_levels_that_rove_too_far_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"rove_db=40.0 leaves partials too weak"):
+        edits.spectral_edits(
+            np.random.default_rng(0),
+            contexts=2,
+            tokens=1,
+            seconds=0.4,
+            sample_rate=24_000,
+            frame_rate=75.0,
+            rove_db=40.0,
+        )
