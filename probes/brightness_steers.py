@@ -22,7 +22,9 @@ Readouts  Roved: RO1, mean over frames, squares formed as products of performanc
           with one start phase in all contexts. Both are reported. RO1 of a linear code holds nothing.
 Null      random directions: mixtures of all the training half's changes. p: how often one of them, its strength free,
           explains brightening as well as the direction of brightness does.
-Interval  two-way jackknife over contexts and local edits.
+Interval  over contexts by jackknife; over partials, which stand evenly along the frequency axis and are a systematic
+          sample of it, by differences of neighbours (Wolter 1984: the usual spread is too large where neighbours are
+          alike). The variances add. Student's t with one degree less than there are partials.
 Thresholds  .2: a fifth more of the change is hit. 0: partials are steered at least as well.
 Large     brightness has a direction of its own that holds in all contexts, and partials have none.
 Traps     Without rivals a code of two numbers (level and centroid) 'steers' partials: each moves the centroid. Families
@@ -38,10 +40,13 @@ Sources   steering by differences of means: Rimsky et al., Steering Llama 2 via 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from testtone.stimuli import edits
 from testtone.stimuli.edits import BRIGHTER, LOUDER, SpectralEdits
@@ -49,7 +54,7 @@ from testtone.stimuli.edits import BRIGHTER, LOUDER, SpectralEdits
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, jackknife_two_way, permutation, standard_error
+from .statistics import jackknife, permutation, standard_error
 
 VERSION = 1
 FRAMES = 24
@@ -123,12 +128,11 @@ def _measure(
     heard = total.value > CLEARS * standard_error(total) and total.value > 0
     deciding = by_roving if heard else by_freezing
 
-    def estimate(name: str, measured: Steering, *, one_rival: bool = False) -> Effect:
-        return jackknife_two_way(
-            lambda kept: measured.effect(kept, one_rival=one_rival),
-            measured.shape,
+    def estimate(name: str, measured: Steering, *, one_rival: bool = False, bright: bool = True) -> Effect:
+        return _over_both(
+            lambda contexts: measured.advantages(contexts, one_rival=one_rival, bright=bright),
+            measured.shape[0],
             name=name,
-            unit="share of the change",
         )
 
     effect = estimate("selectivity of brightness over that of partials", deciding)
@@ -157,12 +161,7 @@ def _measure(
         ),
         Part(
             name="single partials alone",
-            effect=jackknife_two_way(
-                lambda kept: deciding.partials(kept),
-                deciding.shape,
-                name="selectivity of partials",
-                unit="share of the change",
-            ),
+            effect=_negative(estimate("selectivity of partials", deciding, bright=False)),
             threshold=ALONE,
         ),
         Part(
@@ -192,6 +191,22 @@ def _measure(
     )
 
 
+def _over_both(advantages: Callable[[NDArray[np.intp]], NDArray[np.float64]], contexts: int, *, name: str) -> Effect:
+    """Mean over partials of what ``advantages`` gives for some contexts, with an interval over both."""
+    unit = "share of the change"
+    over_contexts = jackknife(lambda kept: float(advantages(kept).mean()), contexts, name=name, unit=unit)
+    each = advantages(np.arange(contexts))
+    systematic = float(np.square(np.diff(each)).sum()) / (2 * len(each) * (len(each) - 1))
+    error = math.sqrt(standard_error(over_contexts) ** 2 + systematic)
+    half = error * float(stats.t.ppf(0.5 + over_contexts.confidence / 2, len(each) - 1))
+    value = over_contexts.value
+    return replace(over_contexts, low=value - half, high=value + half, n=min(len(each), contexts))
+
+
+def _negative(effect: Effect) -> Effect:
+    return replace(effect, value=-effect.value, low=-effect.high, high=-effect.low)
+
+
 class Steering:
     """What the directions of edits explain of edits: all from the inner products of changes, for any selection.
 
@@ -217,30 +232,22 @@ class Steering:
         """Energy of all changes of each context, as a product of performances."""
         return np.asarray(self._energy.sum(axis=1))
 
-    def effect(self, kept: NDArray[np.bool_], *, one_rival: bool = False) -> float:
-        """Selectivity of brightness minus that of the partials, over the cells kept, ``'contexts partials'``."""
-        contexts = np.flatnonzero(kept.any(axis=1))
-        shares = self._shares(contexts, kept)
+    def advantages(
+        self, contexts: NDArray[np.intp], *, one_rival: bool = False, bright: bool = True
+    ) -> NDArray[np.float64]:
+        """Selectivity of brightness (or 0) minus that of each partial, over some contexts, in order of frequency."""
+        broad, local = self._families(self._shares(contexts))
         if one_rival:
-            broad, local = self._families(shares)
-            own, others = np.diag(local), local.sum(axis=1) - np.diag(local)
-            partials = (own - others / (len(local) - 1))[kept.any(axis=0)]
-            return float(broad[BRIGHTER, BRIGHTER] - broad[BRIGHTER, LOUDER] - partials.mean())
-        return self._brightness(shares) - self._partials(shares, kept)
+            own = np.diag(local)
+            partials = own - (local.sum(axis=1) - own) / (len(local) - 1)
+            brightness = broad[BRIGHTER, BRIGHTER] - broad[BRIGHTER, LOUDER]
+        else:
+            partials, brightness = _selectivities(local), _selectivities(broad)[BRIGHTER]
+        return np.asarray((brightness if bright else 0.0) - partials)
 
     def brightness(self, contexts: NDArray[np.intp]) -> float:
         """Selectivity of brightness over some contexts."""
-        return self._brightness(self._shares(contexts))
-
-    def partials(self, kept: NDArray[np.bool_]) -> float:
-        """Mean selectivity of the partials, over the cells kept."""
-        return self._partials(self._shares(np.flatnonzero(kept.any(axis=1)), kept), kept)
-
-    def _brightness(self, shares: NDArray[np.float64]) -> float:
-        return float(_selectivities(self._families(shares)[0])[BRIGHTER])
-
-    def _partials(self, shares: NDArray[np.float64], kept: NDArray[np.bool_]) -> float:
-        return float(_selectivities(self._families(shares)[1])[kept.any(axis=0)].mean())
+        return float(_selectivities(self._families(self._shares(contexts))[0])[BRIGHTER])
 
     def _families(self, shares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         broad = self._broad
@@ -275,36 +282,24 @@ class Steering:
             "best_rival": [float(each) for each in rivals],
         }
 
-    def _shares(self, contexts: NDArray[np.intp], kept: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
-        """e(k|j), ``'edits edits'``, over the contexts kept, each half explained by the other.
-
-        A cell of ``kept`` that is out is a context without one local edit: that edit is neither explained nor learned
-        from there.
-        """
+    def _shares(self, contexts: NDArray[np.intp]) -> NDArray[np.float64]:
+        """e(k|j), ``'edits edits'``, over the contexts kept, each half explained by the other."""
         count = self._energy.shape[1]
-        inside = np.ones((self.shape[0], count), dtype=bool)
-        if kept is not None:
-            # Edits that are out everywhere stay as rivals: without them the others would have fewer.
-            inside[:, self._broad :] = kept | ~kept.any(axis=0)
         missed, energy = np.zeros((count, count)), np.zeros(count)
         for half in (0, 1):
             test = contexts[self._halves[contexts] == half]
             train = contexts[self._halves[contexts] != half]
-            tests, trains = inside[test].astype(float), inside[train].astype(float)
-            learned = trains.sum(axis=0)
+            tested, learned = len(test), len(train)
             # <dz_k, q_j> summed over the test half; |q_j|^2 from pairs of contexts, without what one has with itself.
-            along = np.einsum("ck,ckdj,dj->kj", tests, self._products[np.ix_(test, range(count), train)], trains)
-            along /= learned
-            same = np.array([self._between[np.ix_(train, [j], train, [j])][:, 0, :, 0] for j in range(count)])
-            pairs = np.einsum("cj,jcd,dj->j", trains, same, trains) - np.einsum("jcc,cj->j", same, trains)
-            length = pairs / (learned * (learned - 1))
-            tested = tests.sum(axis=0)
+            along = self._products[np.ix_(test, range(count), train)].sum(axis=(0, 2)) / learned
+            same = np.einsum("cjdj->cdj", self._between[np.ix_(train, range(count), train)])
+            length = (same.sum(axis=(0, 1)) - np.einsum("ccj->j", same)) / (learned * (learned - 1))
             # |dz_k - a q_j|^2 = |dz_k|^2 - 2 a along + a^2 tested |q_j|^2, least for a rival's best strength.
-            size = tested[:, None] * np.maximum(length, 0.0)
+            size = np.broadcast_to(tested * np.maximum(length, 0.0), along.shape)
             strength = np.clip(np.divide(along, size, out=np.zeros_like(along), where=size > 0), -1.0, 1.0)
             np.fill_diagonal(strength, 1.0)
-            missed += strength**2 * tested[:, None] * length - 2 * strength * along
-            energy += np.einsum("ck,ck->k", tests, self._energy[test])
+            missed += strength**2 * tested * length - 2 * strength * along
+            energy += self._energy[test].sum(axis=0)
         return np.where(energy[:, None] > 0, -missed / np.where(energy > 0, energy, 1.0)[:, None], np.nan)
 
 

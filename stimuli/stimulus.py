@@ -1,7 +1,7 @@
 """A stimulus: sources, a length and ramps; what it sounds like, what is true of it, and its name as a hash.
 
-The order of synthesis is fixed: all partials, then renders, clicks and noise, all in float64; ramps over the sum; one
-cast to float32. Sources of one kind are added in the order given.
+The order of synthesis is fixed: all partials, then renders and recordings, clicks and noise, all in float64; ramps over
+the sum; one cast to float32. Sources of one kind are added in the order given.
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from testtone.stimuli import pitch, renders
-from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Render, Source, Tone, number
+from testtone.stimuli import pitch, recordings, renders
+from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Recording, Render, Source, Tone, number
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -40,8 +40,10 @@ class Stimulus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
         for each in self.sources:
-            if not isinstance(each, Tone | Noise | Click | Render):
-                raise TypeError(f"sources must hold Tone, Noise, Click or Render, not {type(each).__name__}")
+            if not isinstance(each, Source):
+                raise TypeError(
+                    f"sources must hold Tone, Noise, Click, Render or Recording, not {type(each).__name__}"
+                )
         number(self, "seconds", above=0.0, unit="s")
         number(self, "ramp_seconds", least=0.0, most=self.seconds / 2.0, unit="s, half of seconds")
         if len(self._noises(at_snr=True)) > 1:
@@ -76,6 +78,8 @@ class Stimulus:
         for each in self.sources:
             if isinstance(each, Render):
                 wave += renders.waveform(each, samples, sample_rate=sample_rate)
+            elif isinstance(each, Recording):
+                wave += recordings.waveform(each, samples, sample_rate=sample_rate)
         for each in self.sources:
             if isinstance(each, Click):
                 if round(each.at_seconds * sample_rate) >= samples:
@@ -107,6 +111,8 @@ class Stimulus:
         }
         clicks = [each.truth() for each in self.sources if isinstance(each, Click)]
         content |= {"clicks": clicks} if clicks else {}
+        recorded = [_unlabelled(each) for each in self.sources if isinstance(each, Recording)]
+        content |= {"recordings": recorded} if recorded else {}
         text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -239,8 +245,8 @@ def _rms_for(noise: Noise, wave: np.ndarray) -> float:
     return rms * math.pow(10.0, -noise.snr_db / 20.0)
 
 
-def _unlabelled(render: Render) -> dict[str, Any]:
-    return {name: value for name, value in render.truth().items() if name not in ("timbre", "role")}
+def _unlabelled(source: Render | Recording) -> dict[str, Any]:
+    return {name: value for name, value in source.truth().items() if name not in ("timbre", "role", "title")}
 
 
 def _source(truth: Mapping[str, Any]) -> Source:
@@ -255,5 +261,7 @@ def _source(truth: Mapping[str, Any]) -> Source:
             return Click(**fields)
         case "render":
             return Render(**{**fields, "notes": tuple(Note(**each) for each in fields["notes"])})
+        case "recording":
+            return Recording(**fields)
         case kind:
-            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, click, render")
+            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, click, render, recording")

@@ -19,10 +19,12 @@ import json
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from testtone.models.listening import EncoderFault
 from testtone.models.protocol import Encoder
+from testtone.stimuli.recordings import folder
 
 from . import claims as shipped
 from .claim import Claim
@@ -150,6 +152,7 @@ def check(
     effort: str = "standard",
     seed: int = 0,
     device: str = "cpu",
+    audio: str | Path | None = None,
 ) -> Checked:
     """Put one claim to one encoder at all of its sites, controls included, and return what came of it.
 
@@ -160,6 +163,7 @@ def check(
         effort: how much is played: quick, standard or thorough.
         seed: redraws everything random.
         device: torch device for the encoder, where it can be moved.
+        audio: folder with recordings of your own, further contexts for claims that need no exact frequencies.
 
     Raises:
         ValueError: for a claim, an effort, a seed or an encoder that there is not; the message says which there are.
@@ -170,7 +174,17 @@ def check(
         raise ValueError(f"effort={effort!r} must be one of {', '.join(EFFORTS)}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
-    bench = Bench(seed=seed, effort=effort, device=device)
+    try:
+        found_audio = None if audio is None else folder(audio)
+    except ValueError as error:
+        raise ValueError(f"audio={str(audio)!r}: {error}") from error
+    bench = Bench(
+        seed=seed,
+        effort=effort,
+        device=device,
+        audio=found_audio,
+        audio_path=None if audio is None else str(audio),
+    )
     spec = bench.seat(encoder)
     if claim.on_trial and spec not in claim.on_trial:
         raise ValueError(f"{claim.id} is about {', '.join(claim.on_trial)}, not about {spec!r}")

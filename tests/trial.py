@@ -29,6 +29,7 @@ from testtone.models.protocol import Encoder
 from testtone.probes import statistics
 from testtone.probes.hearing import Heard, ear_of, hear
 from testtone.probes.records import Effect, Measurement
+from testtone.stimuli.recordings import Folder
 
 from . import disagreements
 from .claim import Claim
@@ -44,6 +45,10 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    audio: Folder | None = None
+    """Recordings of the user's own, for claims that can use them."""
+    audio_path: str | None = None
+    """Where they were found, as typed."""
     where: tuple[str, ...] = ()
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
@@ -126,7 +131,12 @@ class Bench:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What the numbers depend on besides encoder and seed."""
-        return _environment()
+        if self.audio is None:
+            return _environment()
+        files, skipped = len(self.audio.recordings), sum(self.audio.left_out.values())
+        return _environment() | {
+            "claims_audio": {"files": files, "left_out": skipped, "sha256": self.audio.sha256},
+        }
 
     def encoder(self, spec: str) -> dict[str, Any]:
         """What the report says of an encoder."""
@@ -221,7 +231,9 @@ class Bench:
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
                 try:
-                    ear = ear_of(listener, (*each.beside, *each.sites))
+                    ear = ear_of(
+                        listener, (*each.beside, *each.sites), self.audio.recordings if self.audio is not None else ()
+                    )
                 except EncoderFault as fault:
                     self._heard[key] = Heard(None, str(fault), None, 0.0)
                     continue
@@ -312,6 +324,7 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
         ]
         return shlex.join(words)
 
