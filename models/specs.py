@@ -38,6 +38,7 @@ from .protocol import Encoder
 from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES
 from .waveform_references import WAVEFORM_REFERENCES
+from .steering_references import STEERING_REFERENCES
 
 GROUP = "testtone.encoders"
 """Entry points in this group are encoders, or functions or classes that give one."""
@@ -80,6 +81,7 @@ BUNDLED: Mapping[str, Bundled] = {
     **{name: Bundled("basis_references", build.__name__) for name, build in BASIS_REFERENCES.items()},
     **{name: Bundled("quantised_references", build.__name__) for name, build in QUANTISED_REFERENCES.items()},
     **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},
+    **{name: Bundled("steering_references", build.__name__) for name, build in STEERING_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {
@@ -180,6 +182,15 @@ def _parameters(build: Any) -> list[str]:
         general = importlib.import_module(build.__module__).untrained
         names += [name for name in inspect.signature(general).parameters if name not in (*names, "init")]
     return names
+
+
+def checked(encoder: Any, spec: str) -> Encoder:
+    """Return an encoder that is there already, with a name; ``spec`` is what messages call it.
+
+    Raises:
+        EncoderSpecError: one line that says which part of the contract it lacks.
+    """
+    return _checked(encoder, spec)
 
 
 def _made(spec: str, found: Any) -> Any:

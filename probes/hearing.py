@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
 from testtone.models.protocol import CODES
 from testtone.stimuli import Chain, Stimulus
+from testtone.stimuli.sources import Recording
 
 from .readouts import Readout
 from .records import Measurement
@@ -74,6 +75,8 @@ class Ear:
     """Length of the shortest clip that the encoder hears, where that matters."""
     first_conv_filters: NDArray[np.float64] | None = None
     """Filters of the first convolution, 'channels taps', where the encoder tells them."""
+    backgrounds: tuple[Recording, ...] = ()
+    """Recordings of the user's own, for probes that can use natural sound (`stimuli.backgrounds`); mostly none."""
     shifted: tuple[str, ...] = ()
     """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
     respond: Respond | None = field(default=None, compare=False, repr=False)
@@ -121,7 +124,7 @@ class Ear:
         return self.margins[site].left + ramp, self.margins[site].right + ramp
 
 
-def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
+def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recording, ...] = ()) -> Ear:
     """What probes may know of a listener, for those of ``sites`` that it offers."""
     offered = tuple(site for site in sites if site in listener.sites)
     return Ear(
@@ -133,6 +136,7 @@ def ear_of(listener: Listener, sites: Sequence[str]) -> Ear:
         strides=listener.strides,
         least_seconds=listener.least_seconds,
         first_conv_filters=listener.first_conv_filters,
+        backgrounds=backgrounds,
         shifted=tuple(site for site in offered if site in listener.shifted),
         respond=_respond(listener, offered),
         differentiate=_differentiate(listener, offered),

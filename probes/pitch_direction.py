@@ -23,6 +23,8 @@ Parts     frozen: the same over all frames (RO6), the pitch with one waveform in
           corrected: divided by r, as if over infinitely many phases. Each timbre alone. From timbre A to timbre B.
 Null      pitch labels permuted within each context.
 Interval  two-way jackknife over pitches and contexts.
+Own audio Recordings of the user's own (`Ear.backgrounds`), where there are some, are up to `RECORDINGS` further
+          contexts; nothing else is drawn differently.
 Traps     Without silence subtracted every cosine is near 1. The frozen reading is 1 for any linear encoder, whatever it
           does to pitch. The effect has no meaning where S_diff nears 1 (limit .95): insufficient; where it does so by
           chance in a resampled estimate, the divisor stops at .05. Level is not matched between
@@ -38,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtone.stimuli import designs
+from testtone.stimuli.backgrounds import backgrounds
 
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
@@ -48,6 +51,7 @@ VERSION = 1
 PHASES = 16
 """Start phases that the deciding directions are averaged over, by definition of the claim."""
 
+RECORDINGS = 6
 FRAMES = 24
 CEILING = 0.95
 """Above this cosine between different pitches, 1 - S_diff is too small to divide by."""
@@ -68,8 +72,22 @@ def pitch_direction(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure the stability of pitch directions at each site; see the module."""
     size = SIZES[effort]
     slowest = min(ear.frame_rates[site] for site in ear.sites)
+    seconds = ear.seconds(FRAMES)
+    own = ()
+    if ear.backgrounds:
+        # A generator of its own: the other sounds stay those of a run without recordings.
+        (apart,) = rng.spawn(1)
+        count = min(RECORDINGS, len(ear.backgrounds))
+        own = tuple(
+            (each.label, each.sources) for each in backgrounds(apart, count, seconds=seconds, found=ear.backgrounds)
+        )
     design = designs.pitches_in_contexts(
-        rng, **size, seconds=ear.seconds(FRAMES), frame_rate=slowest, harmonics_below_hz=0.42 * ear.sample_rate
+        rng,
+        **size,
+        seconds=seconds,
+        frame_rate=slowest,
+        harmonics_below_hz=0.42 * ear.sample_rate,
+        backgrounds=own,
     )
     averages, frames = yield [Listen(design.stimuli, mean), Listen(design.stimuli, Frames(FRAMES))]
     return {

@@ -1,6 +1,7 @@
 """What we show: one ``report.json`` becomes one page that needs nothing but itself.
 
-``page``     ``render`` and ``write``: the report in the order of a reader's questions, through ``page.jinja``
+``page``     ``render`` and ``write``: the report in the order of a reader's questions, through ``page.jinja``;
+             ``excerpt``: the sections of its claims alone
 ``gallery``  the same for ``gallery.json``: what a codec leaves of some clips, to be heard, through ``gallery.jinja``
 ``plots``    intervals as inline SVG, drawn by hand so that they follow the width and the colours of the page
 ``tables``   the same numbers as Markdown, for a README or an issue
@@ -14,8 +15,9 @@ Nothing of testtone is imported here, so that an old report can be shown again w
 On the command line: ``python -m testtone.reports run.json -o run.html``, or ``run.json --tables``.
 """
 
+from .page import excerpt as excerpt
 from .page import render as render
 from .page import write as write
 from .schema import validate as validate
 
-__all__ = ["render", "validate", "write"]
+__all__ = ["excerpt", "render", "validate", "write"]

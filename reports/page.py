@@ -111,6 +111,11 @@ class Section:
     figures: list[Figure] = field(default_factory=list)
     sounds: list[Sound] = field(default_factory=list)
 
+    @property
+    def work(self) -> str:
+        """The work that the claim rests on, such as ``Post 0`` of ``Post 0, section 0.2``."""
+        return _work(self.results[0].record["source"])
+
     def said(self, name: str) -> list[Any]:
         """Return what the records say under a name: each text once, in order, absent ones left out."""
         return _distinct(result.record.get(name) for result in self.results)
@@ -133,6 +138,11 @@ class Matrix:
     encoders: list[tuple[str, list[str]]]
     rows: list[tuple[Section, list[tuple[list[Result], str | None]]]]
 
+    @property
+    def works(self) -> list[tuple[str, list[tuple[Section, list[tuple[list[Result], str | None]]]]]]:
+        """The rows of each work that claims rest on."""
+        return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row[0].work)]
+
 
 def render(report: dict[str, Any]) -> str:
     """Return a report as one self-contained HTML page, the same text for the same report.
@@ -144,6 +154,15 @@ def render(report: dict[str, Any]) -> str:
         TypeError: if ``report`` is no dict.
         ValueError: if it breaks the contract; the message names the place.
     """
+    return _render(report, excerpt=False)
+
+
+def excerpt(report: dict[str, Any]) -> str:
+    """Return the sections of the claims alone, as a page: what a notebook shows. Otherwise as ``render``."""
+    return _render(report, excerpt=True)
+
+
+def _render(report: dict[str, Any], *, excerpt: bool) -> str:
     validate(report)
     ids = _Ids()
     names = _names(report["encoders"])
@@ -154,6 +173,7 @@ def render(report: dict[str, Any]) -> str:
     template = _environment().get_template("page.jinja")
     page = template.render(
         report=report,
+        excerpt=excerpt,
         css=Markup(css),
         css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
         title=report.get("title") or "What the encoder makes of it",
@@ -161,6 +181,8 @@ def render(report: dict[str, Any]) -> str:
         names=names,
         agreeing=sum(r.record["agrees"] for r in decided),
         decided=len(decided),
+        works=_works(sections),
+        out_of_scope=[(name, list(said)) for name, said in groupby(_out_of_scope(report), key=lambda s: s["source"])],
         counts=_counts(results),
         differing=_differing(sections),
         sections=sections,
@@ -288,11 +310,32 @@ def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str
             anchor = ids.new("claim", record["id"])
             sections[record["id"]] = Section(record["id"], record["title"], anchor, record["stance"])
         sections[record["id"]].results.append(result)
+    # By work, in the order of the report; within a work as the report has them.
+    order = list(dict.fromkeys(section.work for section in sections.values()))
+    sections = dict(sorted(sections.items(), key=lambda item: order.index(item[1].work)))
     heard: dict[str, Sound] = {}
     for section in sections.values():
         section.figures.extend(_figures(section, names, ids))
         section.sounds.extend(_sounds(section, report.get("sounds") or {}, heard, ids))
     return list(sections.values())
+
+
+def _work(source: str | None) -> str:
+    return re.split(r",\s+(?:section|introduction|abstract|appendix)\b", source or "", maxsplit=1)[0].strip()
+
+
+def _works(sections: Iterable[Section]) -> list[tuple[str, int, int]]:
+    """Return each work with the number of results that agree with it and of those that were decided."""
+    works: dict[str, list[bool]] = {}
+    for section in sections:
+        works.setdefault(section.work, []).extend(
+            r.record["agrees"] for r in section.results if r.record["agrees"] is not None
+        )
+    return [(name, sum(agrees), len(agrees)) for name, agrees in works.items()]
+
+
+def _out_of_scope(report: Record) -> list[Record]:
+    return report.get("out_of_scope") or []
 
 
 def _figures(section: Section, names: Mapping[str, str], ids: _Ids) -> list[Figure]:

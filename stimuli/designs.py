@@ -134,6 +134,7 @@ def pitches_in_contexts(
     harmonics_below_hz: float,
     low_midi: int = 48,
     high_midi: int = 84,
+    backgrounds: Sequence[tuple[str, tuple[Source, ...]]] = (),
 ) -> PitchesInContexts:
     """Put each of ``pitches`` into each of ``contexts``, in three timbres: sine, additive (tilt) and FluidSynth.
 
@@ -141,7 +142,7 @@ def pitches_in_contexts(
     a quarter tone off the pitches, so that no partial of one coincides with a partial of the other. With ``crossed``
     every context meets every timbre, else the timbres take turns over the contexts. A pitch is drawn as a key and
     shifted by up to 10 cents to keep its first harmonics clear of multiples of the frame rate, where an alias stands
-    still.
+    still. ``backgrounds``, a label and sources each, are further contexts beside those.
     """
     low, high = low_midi, high_midi
     if pitches > high - low + 1:
@@ -151,6 +152,10 @@ def pitches_in_contexts(
     program = f"program:{rng.choice(SUSTAINED_PROGRAMS)}"
     timbres = (("sine", "sine"), ("tilt", "additive"), (program, "FluidSynth"))
     companies = _companies(rng, contexts, low, high)
+    companies += [_Company(label, found=sources) for label, sources in backgrounds]
+    # What the further contexts draw comes from a generator of their own: the other sounds stay what they were.
+    draws = [rng] * contexts + (rng.spawn(1) * len(backgrounds) if backgrounds else [])
+    contexts = len(companies)
     pairs = [
         (context, timbre)
         for context in range(contexts)
@@ -159,10 +164,10 @@ def pitches_in_contexts(
     ]
     columns = tuple(Column(context, companies[context].label, timbre, said) for context, (timbre, said) in pairs)
 
-    def sound(midi: float, timbre: str) -> Source:
-        return note(midi, timbre, rms=LEVEL, rng=rng, max_hz=harmonics_below_hz)
+    def sound(midi: float, timbre: str, drawn: np.random.Generator = rng) -> Source:
+        return note(midi, timbre, rms=LEVEL, rng=drawn, max_hz=harmonics_below_hz)
 
-    company = [[companies[c].sources(sound, rng) for _ in range(tokens)] for c in range(contexts)]
+    company = [[companies[c].sources(sound, draws[c]) for _ in range(tokens)] for c in range(contexts)]
     frozen: dict[tuple[float, str], Source] = {
         (each, timbre): sound(each, timbre) for each in midi for timbre, _ in timbres
     }
@@ -178,7 +183,7 @@ def pitches_in_contexts(
                 stimulus(
                     column,
                     t,
-                    sound(each, column.timbre) if t else frozen[each, column.timbre],
+                    sound(each, column.timbre, draws[column.context]) if t else frozen[each, column.timbre],
                     f"{pitch.name(each)} ({column.timbre_name}) in {column.label}",
                 )
                 for t in range(tokens)
@@ -198,10 +203,13 @@ class _Company:
     midi: tuple[float, ...] = ()
     timbre: str = "tilt"
     noise: bool = False
+    found: tuple[Source, ...] = ()
 
     def sources(self, sound: Callable[[float, str], Source], rng: np.random.Generator) -> tuple[Source, ...]:
         if self.noise:
             return (Noise(int(rng.integers(2**31)), rms=LEVEL),)
+        if self.found:
+            return tuple(each.with_phases(rng) for each in self.found)
         return tuple(sound(each, self.timbre) for each in self.midi)
 
 

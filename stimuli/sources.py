@@ -1,16 +1,18 @@
 """What a stimulus is made of: tones, noise and rendered notes, as frozen records.
 
-``Partial``  one sinusoid, ``amplitude * cos(2 pi hz t + phase)``
-``Tone``     partials that belong together, with a pitch and a timbre as labels
-``Noise``    white Gaussian noise from a seed
-``Note``     one note on the clock of a render
-``Render``   notes played by FluidSynth with one program of a SoundFont
+``Partial``    one sinusoid, ``amplitude * cos(2 pi hz t + phase)``
+``Tone``       partials that belong together, with a pitch and a timbre as labels
+``Noise``      white Gaussian noise from a seed
+``Note``       one note on the clock of a render
+``Render``     notes played by FluidSynth with one program of a SoundFont
+``Recording``  an excerpt of an audio file
 
 Records hold numbers and labels, never samples. Labels (``midi`` of a tone, ``timbre``, ``role``) change no sample.
 """
 
 import dataclasses
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -214,7 +216,47 @@ class Render:
         return {"kind": "render", **dataclasses.asdict(self), "notes": [dataclasses.asdict(n) for n in self.notes]}
 
 
-Source = Tone | Noise | Click | Render | Multisine
+@dataclass(frozen=True)
+class Recording:
+    """An excerpt of an audio file, named by the SHA-256 of the file, scaled to ``rms`` re full scale 1.
+
+    It starts ``start_seconds + offset_seconds`` into the file; ``offset_seconds`` is the drawn part, which stands for
+    the start phase.
+    """
+
+    file_sha256: str
+    start_seconds: float = 0.0
+    rms: float = 0.05
+    offset_seconds: float = 0.0
+    title: str | None = None
+    role: str | None = None
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch("[0-9a-f]{64}", self.file_sha256):
+            raise ValueError(f"file_sha256={self.file_sha256!r} must be 64 hex digits, the SHA-256 of the file")
+        number(self, "start_seconds", least=0.0, unit="s")
+        number(self, "rms", least=0.0, unit="re full scale 1")
+        number(self, "offset_seconds", least=0.0, unit="s")
+
+    @property
+    def timbre(self) -> str | None:
+        """None: a recording may hold any number of them."""
+        return None
+
+    def scaled(self, db: float) -> "Recording":
+        """Return the recording changed by ``db`` dB."""
+        return dataclasses.replace(self, rms=self.rms * 10.0 ** (db / 20.0))
+
+    def with_phases(self, rng: np.random.Generator) -> "Recording":
+        """Return the recording with its start drawn anew, uniformly up to ``OFFSET_SECONDS`` after its place."""
+        return dataclasses.replace(self, offset_seconds=float(rng.uniform(0.0, OFFSET_SECONDS)))
+
+    def truth(self) -> dict[str, Any]:
+        """Return the ground truth as plain JSON."""
+        return {"kind": "recording", **dataclasses.asdict(self)}
+
+
+Source = Tone | Noise | Click | Render | Multisine | Recording
 
 
 def number(

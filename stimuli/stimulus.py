@@ -1,6 +1,6 @@
 """A stimulus: sources, a length and ramps; what it sounds like, what is true of it, and its name as a hash.
 
-The order of synthesis is fixed: all partials, then renders, multisines, clicks and noise, all in float64; ramps over
+The order of synthesis is fixed: all partials, then renders, recordings, multisines, clicks and noise, all in float64; ramps over
 the sum; one cast to float32. Sources of one kind are added in the order given.
 """
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from testtone.stimuli import pitch, renders
+from testtone.stimuli import pitch, recordings, renders
 from testtone.stimuli.multisines import LineSpectrum, Multisine
-from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Render, Source, Tone, number
+from testtone.stimuli.sources import TWO_PI, Click, Noise, Note, Partial, Recording, Render, Source, Tone, number
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -41,9 +41,9 @@ class Stimulus:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sources", tuple(self.sources))
         for each in self.sources:
-            if not isinstance(each, Tone | Noise | Click | Render | Multisine):
+            if not isinstance(each, Source):
                 raise TypeError(
-                    f"sources must hold Tone, Noise, Click, Render or Multisine, not {type(each).__name__}"
+                    f"sources must hold Tone, Noise, Click, Render, Multisine or Recording, not {type(each).__name__}"
                 )
         number(self, "seconds", above=0.0, unit="s")
         number(self, "ramp_seconds", least=0.0, most=self.seconds / 2.0, unit="s, half of seconds")
@@ -79,6 +79,8 @@ class Stimulus:
         for each in self.sources:
             if isinstance(each, Render):
                 wave += renders.waveform(each, samples, sample_rate=sample_rate)
+            elif isinstance(each, Recording):
+                wave += recordings.waveform(each, samples, sample_rate=sample_rate)
         for each in self.sources:
             if isinstance(each, Multisine):
                 wave += each.waveform(samples, sample_rate=sample_rate)
@@ -115,6 +117,8 @@ class Stimulus:
         content |= {"clicks": clicks} if clicks else {}
         multisines = [each.identity() for each in self.sources if isinstance(each, Multisine)]
         content |= {"multisines": multisines} if multisines else {}
+        recorded = [_unlabelled(each) for each in self.sources if isinstance(each, Recording)]
+        content |= {"recordings": recorded} if recorded else {}
         text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -247,8 +251,8 @@ def _rms_for(noise: Noise, wave: np.ndarray) -> float:
     return rms * math.pow(10.0, -noise.snr_db / 20.0)
 
 
-def _unlabelled(render: Render) -> dict[str, Any]:
-    return {name: value for name, value in render.truth().items() if name not in ("timbre", "role")}
+def _unlabelled(source: Render | Recording) -> dict[str, Any]:
+    return {name: value for name, value in source.truth().items() if name not in ("timbre", "role", "title")}
 
 
 def _source(truth: Mapping[str, Any]) -> Source:
@@ -265,5 +269,7 @@ def _source(truth: Mapping[str, Any]) -> Source:
             return Multisine(**{**fields, "spectrum": LineSpectrum(**fields["spectrum"])})
         case "render":
             return Render(**{**fields, "notes": tuple(Note(**each) for each in fields["notes"])})
+        case "recording":
+            return Recording(**fields)
         case kind:
-            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, click, render")
+            raise ValueError(f"kind={kind!r} is unknown; known: tone, noise, click, render, multisine, recording")

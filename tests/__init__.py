@@ -5,6 +5,8 @@
 ``trial``          encoders are heard, controls first, and a claim comes to a verdict
 ``disagreements``  verdicts known to contradict their source
 ``ledger``         records become a table and a report
+``check``          one claim on one encoder from Python, without pytest
+``scope``          sentences that no test of an encoder can decide
 ``plugin``         options, collection and summary, for pytest
 ``harness``        the tests of testtone itself; they stay in the repository
 """

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .scope import out_of_scope, work
+
 SCHEMA = "testtone-report/1"
 
 Case = tuple[str, str, str]
@@ -68,6 +70,7 @@ class Ledger:
             "environment": self.environment,
             "encoders": tested + beside,
             "claims": [{key: value for key, value in record.items() if key != "sounds"} for record in records],
+            "out_of_scope": out_of_scope({work(record["source"]) for record in records}),
             "exit": {
                 "ran": len(records),
                 "not_run": [
@@ -95,28 +98,42 @@ class Ledger:
 
     def lines(self, width: int) -> list[tuple[str, dict[str, bool]]]:
         """The table for the terminal: text and markup per line."""
-        rows = []
+        rows, works = [], []
         for record in sorted(
-            self.records.values(), key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"]))
+            self.records.values(),
+            key=lambda each: (work(each["source"]), each["id"], each["encoder"], _place(_SITES, each["site"])),
         ):
+            works.append(work(record["source"]))
             verdict = record["verdict"] or "no verdict"
             agrees = {True: "agrees", False: "disagrees", None: ""}[record["agrees"]]
             if record["known_disagreement"]:
                 agrees = "disagrees (known)"
             rows.append((record["id"], record["encoder"], record["site"], _interval(record["effect"]), verdict, agrees))
-        heads = ("claim", "encoder", "site", "effect [90 % interval]", "verdict", "with the post")
+        several = len(set(works)) > 1
+        source = "the source" if several else "the post"
+        heads = ("claim", "encoder", "site", "effect [90 % interval]", "verdict", f"with {source}")
         widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
         lines: list[tuple[str, dict[str, bool]]] = [(_aligned(heads, widths), {"bold": True})]
-        lines += [(_aligned(row, widths), _markup(row[4], row[5])) for row in rows]
-        agreeing = [record["agrees"] for record in self.records.values() if record["agrees"] is not None]
+        for index, (row, of) in enumerate(zip(rows, works, strict=True)):
+            if several and (index == 0 or of != works[index - 1]):
+                lines.append((of, {"bold": True}))
+            lines.append((_aligned(row, widths), _markup(row[4], row[5])))
+        for of in dict.fromkeys(works) if several else ():
+            lines.append((f"{self._agreeing(of)} agree with {of}", {}))
         lines.append(
             (
-                f"{sum(agreeing)} of {len(agreeing)} decided claims agree with the post; "
+                f"{self._agreeing()} agree with {'their source' if several else source}; "
                 f"{len(self.records)} records, {len(self.encoders)} encoders heard",
                 {"bold": True},
             )
         )
         return lines
+
+    def _agreeing(self, of: str | None = None) -> str:
+        """How many of the decided claims (of one work) agree with their source, in words."""
+        records = (each for each in self.records.values() if of in (None, work(each["source"])))
+        agreeing = [record["agrees"] for record in records if record["agrees"] is not None]
+        return f"{sum(agreeing)} of {len(agreeing)} decided claims"
 
 
 def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from testtone.stimuli.recordings import Folder
+
     from .ledger import Ledger
     from .trial import Bench
 
@@ -28,6 +30,7 @@ PROPERTY = "testtone"
 
 EFFORTS = ("quick", "standard", "thorough")
 
+audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 ledger_key = pytest.StashKey["Ledger"]()
 
@@ -64,6 +67,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how much is played: quick, standard or thorough (default: standard)",
     )
     group.addoption(
+        "--claims-audio",
+        metavar="DIR",
+        default=None,
+        help="recordings of your own, in any format that soundfile reads: further contexts for claims that need no "
+        "exact frequencies",
+    )
+    group.addoption(
         "--claims-store",
         metavar="DIR|off",
         default="off",
@@ -92,6 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--claims-report={page} must end in .html; its data goes to PATH.json beside it")
         if not page.parent.is_dir():
             raise pytest.UsageError(f"--claims-report={page}: there is no folder {page.parent}; make it first")
+    if config.option.claims_audio is not None:
+        _audio(config)
     # Named encoders are made now: a bad name then costs a line, not a run.
     if config.option.encoder:
         for spec in _on_trial(config):
@@ -132,14 +144,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             _bench(config).want(claim, spec)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """Name the encoders on trial."""
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
+    """Name the encoders on trial, and what was found of the user's own audio."""
     if not (config.option.encoder or _asks_for_claims(config)):
         return None
-    return (
+    lines = [
         f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
         f"on trial: {', '.join(_on_trial(config))}"
-    )
+    ]
+    audio = _audio(config)
+    if audio is not None:
+        lines.append(f"testtone: audio from {config.option.claims_audio}: {audio.said}")
+    return lines
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
@@ -278,9 +294,27 @@ def _bench(config: pytest.Config) -> Bench:
             effort=config.option.claims_effort,
             device=config.option.claims_device,
             say=_progress(config),
+            audio=_audio(config),
+            audio_path=config.option.claims_audio,
             where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
+
+
+def _audio(config: pytest.Config) -> Folder | None:
+    """Return the recordings of the user's own; None where none were offered."""
+    if config.option.claims_audio is None:
+        return None
+    if audio_key not in config.stash:
+        from testtone.stimuli.recordings import folder
+
+        try:
+            # From where pytest was called, as a person sees it.
+            place = config.invocation_params.dir / Path(config.option.claims_audio).expanduser()
+            config.stash[audio_key] = folder(place)
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-audio={config.option.claims_audio}: {error}") from error
+    return config.stash[audio_key]
 
 
 def _progress(config: pytest.Config) -> Callable[[str, int, int], None]:

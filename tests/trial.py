@@ -29,6 +29,7 @@ from testtone.models.protocol import Encoder
 from testtone.probes import statistics
 from testtone.probes.hearing import Heard, ear_of, hear
 from testtone.probes.records import Effect, Measurement
+from testtone.stimuli.recordings import Folder
 
 from . import disagreements
 from .claim import Claim
@@ -44,6 +45,10 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    audio: Folder | None = None
+    """Recordings of the user's own, for claims that can use them."""
+    audio_path: str | None = None
+    """Where they were found, as typed."""
     where: tuple[str, ...] = ()
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
@@ -126,7 +131,12 @@ class Bench:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """What the numbers depend on besides encoder and seed."""
-        return _environment()
+        if self.audio is None:
+            return _environment()
+        files, skipped = len(self.audio.recordings), sum(self.audio.left_out.values())
+        return _environment() | {
+            "claims_audio": {"files": files, "left_out": skipped, "sha256": self.audio.sha256},
+        }
 
     def encoder(self, spec: str) -> dict[str, Any]:
         """What the report says of an encoder."""
@@ -166,6 +176,23 @@ class Bench:
         listener = self._listener(spec)
         return listener if isinstance(listener, str) else None
 
+    def seat(self, encoder: str | Encoder) -> str:
+        """Put an encoder on trial, and return what it is called here: its spec or, for an object, its name.
+
+        Raises:
+            EncoderSpecError: one line that says what is wrong with it.
+        """
+        if isinstance(encoder, str):
+            fault = self.fault(encoder)
+            if fault is not None:
+                raise specs.EncoderSpecError(fault)
+            return encoder
+        encoder = specs.checked(encoder, str(getattr(encoder, "name", "") or type(encoder).__name__))
+        # A reference of this name may be heard as a control.
+        spec = f"{encoder.name} (as given)" if encoder.name in specs.BUNDLED else str(encoder.name)
+        self._listeners[spec] = Listener(self._moved(encoder, spec), spec=spec)
+        return spec
+
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
@@ -204,7 +231,9 @@ class Bench:
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
                 try:
-                    ear = ear_of(listener, (*each.beside, *each.sites))
+                    ear = ear_of(
+                        listener, (*each.beside, *each.sites), self.audio.recordings if self.audio is not None else ()
+                    )
                 except EncoderFault as fault:
                     self._heard[key] = Heard(None, str(fault), None, 0.0)
                     continue
@@ -295,6 +324,7 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
         ]
         return shlex.join(words)
 
@@ -315,18 +345,10 @@ class Trial:
 
         Passes if the verdict agrees with the source, or if the source leaves it open and a verdict was reached.
         """
-        record = self.bench.record(self.claim, self.spec, self.site)
+        payload = entry(self.bench, self.claim, self.spec, self.site)
+        record = payload["record"]
         known = disagreements.find(self.claim.id, self.spec, self.site)
-        if known is not None and record["agrees"] is False and record["verdict"] == known.verdict:
-            record["known_disagreement"] = known.reason
-        specs_heard = (self.spec, *(control["encoder"] for control in record["controls"]))
-        self.tell(
-            {
-                "record": record,
-                "encoders": [self.bench.encoder(spec) for spec in specs_heard],
-                "environment": self.bench.environment,
-            }
-        )
+        self.tell(payload)
         if FAULT in record:
             pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
         # An invalid probe has not judged the line either.
@@ -343,6 +365,20 @@ class Trial:
         decided = record["verdict"] in ("supported", "refuted")
         if not decided or record["agrees"] is False:
             pytest.fail(_summary(record), pytrace=False)
+
+
+def entry(bench: Bench, claim: Claim, spec: str, site: str) -> dict[str, Any]:
+    """What the ledger takes in: the record of one claim on one encoder at one site, and what it depends on."""
+    record = bench.record(claim, spec, site)
+    known = disagreements.find(claim.id, spec, site)
+    if known is not None and record["agrees"] is False and record["verdict"] == known.verdict:
+        record["known_disagreement"] = known.reason
+    specs_heard = (spec, *(control["encoder"] for control in record["controls"]))
+    return {
+        "record": record,
+        "encoders": [bench.encoder(each) for each in specs_heard],
+        "environment": bench.environment,
+    }
 
 
 def _summary(record: Mapping[str, Any]) -> str:

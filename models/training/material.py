@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.signal
 import soundfile
 from numpy.typing import NDArray
 
-from testtone.stimuli import music, renders
+from testtone.stimuli import music, recordings, renders
 
 from .loop import TrainingError
 
@@ -265,8 +264,5 @@ def _excerpt(path: Path, place: float, *, seconds: float, sample_rate: int) -> N
             raise OSError(f"{path} ends early")
         rate = file.samplerate
     samples = round(seconds * sample_rate)
-    if rate == sample_rate:
-        return np.ascontiguousarray(sound[:samples])
-    # By spectrum: polyphase defaults leak aliases at -54 dB.
-    moved = scipy.signal.resample(sound, round(len(sound) * sample_rate / rate))
+    moved = recordings.resampled(sound, rate=rate, sample_rate=sample_rate)
     return np.ascontiguousarray(moved[:samples], dtype=np.float32)

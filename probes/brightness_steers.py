@@ -1,0 +1,315 @@
+"""Can a code be steered towards brighter, and not towards one partial?
+
+Source: Post 0, section 0.3: "help us better steer things that can be expressed as broad oscillatory mixtures (e.g.,
+"make this brighter" or "make this more pop-like"), but we may continue struggling to steer seemingly basic things like
+partials". In words: change many sounds in one way, and average what that does to their codes. This average is the
+direction in which one would steer. Steer other sounds by it: does it do to their codes what the change itself does,
+and does it do so better than the directions of other changes?
+
+Stimuli   contexts over one set of 24 partials, each with levels of its own; in each of them 8 broad edits (brighter,
+          louder, six ripples of the spectrum that leave level and centroid alone) and 8 local ones (one partial 6 dB
+          up), all of one size |dx| (`edits.spectral_edits`). Edits keep start phases; contexts do not share them.
+Formula   dz = code of the edited sound - code of the sound as it is. q_k = mean dz of edit k over the other half of the
+          contexts. Over the held-out half, both halves in turn,
+          e(k|j) = 1 - sum |dz_k - a q_j|^2 / sum |dz_k|^2: the share of edit k that direction j explains. For j = k the
+          strength a is that fitted in training, which is 1; for a rival it is the best between -1 and 1. |q|^2 is
+          taken from pairs of different contexts: e is that of any number of contexts to learn from.
+          sel_k = e(k|k) - max over the 7 other edits j of the family of e(k|j).
+          effect = sel_brighter - mean sel over the local edits: what brightness has over a partial, in shares of the
+          change steered for.
+Readouts  Roved: RO1, mean over frames, squares formed as products of performances that share no start phase; decides
+          where these products clear their noise floor (3 standard errors). Else frozen: RO6, all frames, every partial
+          with one start phase in all contexts. Both are reported. RO1 of a linear code holds nothing.
+Null      random directions: mixtures of all the training half's changes. p: how often one of them, its strength free,
+          explains brightening as well as the direction of brightness does.
+Interval  over contexts by jackknife; over partials, which stand evenly along the frequency axis and are a systematic
+          sample of it, by differences of neighbours (Wolter 1984: the usual spread is too large where neighbours are
+          alike). The variances add. Student's t with one degree less than there are partials.
+Thresholds  .2: a fifth more of the change is hit. 0: partials are steered at least as well.
+Large     brightness has a direction of its own that holds in all contexts, and partials have none.
+Traps     Without rivals a code of two numbers (level and centroid) 'steers' partials: each moves the centroid. Families
+          of different sizes would be unfair: the largest of 7 is larger than the largest of 1 (a part repeats it with
+          one rival each). Broad rivals that change the centroid would be brightness under another name; that is why
+          ripples leave it where it is. Without the bound on a, a rival that does next to nothing in a small code would
+          explain everything once magnified; edits are of one size, and so is steering. The bound also keeps an
+          edit's opposite a rival: one axis is not two. No decoder is asked: this is about the code.
+Sources   steering by differences of means: Rimsky et al., Steering Llama 2 via contrastive activation addition, ACL
+          2024; of music models: Facchiano et al., Activation patching for interpretable steering in music generation,
+          2025. Split halves: Spearman 1910, Brown 1910.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from testtone.stimuli import edits
+from testtone.stimuli.edits import BRIGHTER, LOUDER, SpectralEdits
+
+from .hearing import Ear, Listen, Probe
+from .readouts import Frames, mean
+from .records import Effect, Measurement, Null, Part, Threshold
+from .statistics import jackknife, permutation, standard_error
+
+VERSION = 1
+FRAMES = 24
+TOKENS = 2
+CLEARS = 3.0
+"""Standard errors above zero at which the phase-averaged code counts as changing at all."""
+
+SIZES: Mapping[str, int] = {"quick": 12, "standard": 16, "thorough": 32}
+"""Contexts."""
+
+DRAWS = {"quick": 199, "standard": 499, "thorough": 1999}
+THRESHOLD = Threshold(0.2, 0.0)
+ALONE = Threshold(0.5, 0.5)
+"""For the selectivity of one kind of edit: whether more than half of the change is hit."""
+
+
+def brightness_steers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+    """Measure how much better brightness can be steered than partials at each site; see the module."""
+    design = edits.spectral_edits(
+        rng,
+        contexts=SIZES[effort],
+        tokens=TOKENS,
+        seconds=ear.seconds(FRAMES),
+        sample_rate=ear.sample_rate,
+        frame_rate=min(ear.frame_rates[site] for site in ear.sites),
+    )
+    frozen = tuple(
+        each for plain, changed in zip(design.plain, design.edited, strict=True) for each in (plain[0], *changed[0])
+    )
+    averages, frames = yield [Listen(design.flat, mean), Listen(frozen, Frames(FRAMES))]
+    return {
+        site: _measure(
+            site,
+            design,
+            _changes(design, averages[site], TOKENS),
+            _changes(design, frames[site], 1),
+            rng=np.random.default_rng(rng.integers(2**63)),
+            draws=DRAWS[effort],
+        )
+        for site in ear.sites
+    }
+
+
+def _changes(design: SpectralEdits, values: NDArray, tokens: int) -> NDArray[np.float64]:
+    """``'stimuli ...'`` -> ``'contexts tokens edits values'``: edited, minus as it was."""
+    codes = values.reshape(len(design.plain), tokens, 1 + len(design.names), -1).astype(np.float64)
+    return codes[:, :, 1:] - codes[:, :, :1]
+
+
+def _measure(
+    site: str,
+    design: SpectralEdits,
+    roved: NDArray[np.float64],
+    frozen: NDArray[np.float64],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+) -> Measurement:
+    if not frozen.any():
+        return Measurement(
+            site=site,
+            probe="brightness_steers",
+            version=VERSION,
+            effect=None,
+            reason="no edit changes the code",
+            sounds=_sounds(design),
+        )
+    by_roving, by_freezing = Steering(roved, design.broad), Steering(frozen, design.broad)
+    carried = by_roving.energies()
+    total = jackknife(lambda kept: float(carried[kept].mean()), len(carried), name="change of the mean")
+    heard = total.value > CLEARS * standard_error(total) and total.value > 0
+    deciding = by_roving if heard else by_freezing
+
+    def estimate(name: str, measured: Steering, *, one_rival: bool = False, bright: bool = True) -> Effect:
+        return _over_both(
+            lambda contexts: measured.advantages(contexts, one_rival=one_rival, bright=bright),
+            measured.shape[0],
+            name=name,
+        )
+
+    effect = estimate("selectivity of brightness over that of partials", deciding)
+    parts = (
+        Part(
+            name="phase-roved means (RO1)",
+            effect=estimate("advantage of brightness, phase-roved", by_roving) if heard else None,
+            threshold=THRESHOLD,
+            note="decides" if heard else "the mean over frames holds no change above its noise floor",
+        ),
+        Part(
+            name="frozen frames (RO6)",
+            effect=estimate("advantage of brightness, frozen", by_freezing),
+            threshold=THRESHOLD,
+            note="" if heard else "decides",
+        ),
+        Part(
+            name="brightness alone",
+            effect=jackknife(
+                lambda kept: deciding.brightness(kept),
+                deciding.shape[0],
+                name="selectivity of brightness",
+                unit="share of the change",
+            ),
+            threshold=ALONE,
+        ),
+        Part(
+            name="single partials alone",
+            effect=_negative(estimate("selectivity of partials", deciding, bright=False)),
+            threshold=ALONE,
+        ),
+        Part(
+            name="one rival each",
+            effect=estimate("advantage of brightness, one rival each", deciding, one_rival=True),
+            threshold=THRESHOLD,
+            note="brightness against loudness alone; a partial against each other one in turn, averaged",
+        ),
+    )
+    reason = None if np.isfinite([effect.value, effect.low, effect.high]).all() else "too little changes to compare"
+    observed = deciding.explained(BRIGHTER)
+    null = Null(
+        kind="random directions among the changes of the other half",
+        draws=draws,
+        p=permutation(observed, deciding.random, rng=rng, draws=draws),
+    )
+    return Measurement(
+        site=site,
+        probe="brightness_steers",
+        version=VERSION,
+        effect=effect if reason is None else None,
+        reason=reason,
+        parts=parts,
+        null=null if reason is None else None,
+        sounds=_sounds(design),
+        figures={"selectivity": deciding.table(design.names)} if reason is None else {},
+    )
+
+
+def _over_both(advantages: Callable[[NDArray[np.intp]], NDArray[np.float64]], contexts: int, *, name: str) -> Effect:
+    """Mean over partials of what ``advantages`` gives for some contexts, with an interval over both."""
+    unit = "share of the change"
+    over_contexts = jackknife(lambda kept: float(advantages(kept).mean()), contexts, name=name, unit=unit)
+    each = advantages(np.arange(contexts))
+    systematic = float(np.square(np.diff(each)).sum()) / (2 * len(each) * (len(each) - 1))
+    error = math.sqrt(standard_error(over_contexts) ** 2 + systematic)
+    half = error * float(stats.t.ppf(0.5 + over_contexts.confidence / 2, len(each) - 1))
+    value = over_contexts.value
+    return replace(over_contexts, low=value - half, high=value + half, n=min(len(each), contexts))
+
+
+def _negative(effect: Effect) -> Effect:
+    return replace(effect, value=-effect.value, low=-effect.high, high=-effect.low)
+
+
+class Steering:
+    """What the directions of edits explain of edits: all from the inner products of changes, for any selection.
+
+    With several tokens every product is one of performances that share no start phase: token 0 of a context with its
+    other tokens, whose phases are its own; between contexts, the other tokens alone.
+    """
+
+    def __init__(self, changes: NDArray[np.float64], broad: int) -> None:
+        contexts, tokens, count, values = changes.shape
+        self.shape = (contexts, count - broad)
+        self._broad = broad
+        first = changes[:, 0].reshape(contexts * count, values)
+        other = changes[:, 1:].mean(axis=1).reshape(contexts * count, values) if tokens > 1 else first
+        # 'context edit context edit': a change to be explained, by a change to steer with.
+        explained = (first @ other.T + other @ other.T) / 2 if tokens > 1 else first @ first.T
+        self._products = explained.reshape(contexts, count, contexts, count)
+        self._between = (other @ other.T).reshape(contexts, count, contexts, count)
+        within = np.einsum("cv,cv->c", first, other).reshape(contexts, count)
+        self._energy = within
+        self._halves = np.arange(contexts) % 2
+
+    def energies(self) -> NDArray[np.float64]:
+        """Energy of all changes of each context, as a product of performances."""
+        return np.asarray(self._energy.sum(axis=1))
+
+    def advantages(
+        self, contexts: NDArray[np.intp], *, one_rival: bool = False, bright: bool = True
+    ) -> NDArray[np.float64]:
+        """Selectivity of brightness (or 0) minus that of each partial, over some contexts, in order of frequency."""
+        broad, local = self._families(self._shares(contexts))
+        if one_rival:
+            own = np.diag(local)
+            partials = own - (local.sum(axis=1) - own) / (len(local) - 1)
+            brightness = broad[BRIGHTER, BRIGHTER] - broad[BRIGHTER, LOUDER]
+        else:
+            partials, brightness = _selectivities(local), _selectivities(broad)[BRIGHTER]
+        return np.asarray((brightness if bright else 0.0) - partials)
+
+    def brightness(self, contexts: NDArray[np.intp]) -> float:
+        """Selectivity of brightness over some contexts."""
+        return float(_selectivities(self._families(self._shares(contexts))[0])[BRIGHTER])
+
+    def _families(self, shares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        broad = self._broad
+        return shares[:broad, :broad], shares[broad:, broad:]
+
+    def explained(self, edit: int) -> float:
+        """Share of an edit that its own direction explains."""
+        return float(self._shares(np.arange(self.shape[0]))[edit, edit])
+
+    def random(self, rng: np.random.Generator) -> float:
+        """Share of brightening that a random mixture of the other half's changes explains, its strength free."""
+        gained, energy = 0.0, 0.0
+        for half in (0, 1):
+            test, train = np.flatnonzero(self._halves == half), np.flatnonzero(self._halves != half)
+            count = self._energy.shape[1]
+            mixture = rng.standard_normal(len(train) * count)
+            among = self._between[np.ix_(train, range(count), train, range(count))].reshape(len(mixture), -1)
+            length = float(mixture @ among @ mixture)
+            along = self._products[test, BRIGHTER][:, train].reshape(len(test), -1) @ mixture
+            gained += float(along.sum()) ** 2 / len(test) / length if length > 0 else 0.0
+            energy += float(self._energy[test, BRIGHTER].sum())
+        return gained / energy if energy > 0 else float("nan")
+
+    def table(self, names: tuple[str, ...]) -> dict[str, list]:
+        """Per edit: how much its own direction explains, and how much the best rival, for the picture."""
+        shares = self._shares(np.arange(self.shape[0]))
+        own = np.diag(shares)
+        rivals = own - np.concatenate([_selectivities(family) for family in self._families(shares)])
+        return {
+            "names": list(names),
+            "own": [float(each) for each in own],
+            "best_rival": [float(each) for each in rivals],
+        }
+
+    def _shares(self, contexts: NDArray[np.intp]) -> NDArray[np.float64]:
+        """e(k|j), ``'edits edits'``, over the contexts kept, each half explained by the other."""
+        count = self._energy.shape[1]
+        missed, energy = np.zeros((count, count)), np.zeros(count)
+        for half in (0, 1):
+            test = contexts[self._halves[contexts] == half]
+            train = contexts[self._halves[contexts] != half]
+            tested, learned = len(test), len(train)
+            # <dz_k, q_j> summed over the test half; |q_j|^2 from pairs of contexts, without what one has with itself.
+            along = self._products[np.ix_(test, range(count), train)].sum(axis=(0, 2)) / learned
+            same = np.einsum("cjdj->cdj", self._between[np.ix_(train, range(count), train)])
+            length = (same.sum(axis=(0, 1)) - np.einsum("ccj->j", same)) / (learned * (learned - 1))
+            # |dz_k - a q_j|^2 = |dz_k|^2 - 2 a along + a^2 tested |q_j|^2, least for a rival's best strength.
+            size = np.broadcast_to(tested * np.maximum(length, 0.0), along.shape)
+            strength = np.clip(np.divide(along, size, out=np.zeros_like(along), where=size > 0), -1.0, 1.0)
+            np.fill_diagonal(strength, 1.0)
+            missed += strength**2 * tested * length - 2 * strength * along
+            energy += self._energy[test].sum(axis=0)
+        return np.where(energy[:, None] > 0, -missed / np.where(energy > 0, energy, 1.0)[:, None], np.nan)
+
+
+def _selectivities(family: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What its own direction explains of each edit more than the best rival's, ``'edits edits'`` -> ``'edits'``."""
+    rivals = np.where(np.eye(len(family), dtype=bool), -np.inf, family)
+    return np.asarray(np.diag(family) - rivals.max(axis=1))
+
+
+def _sounds(design: SpectralEdits) -> tuple:
+    """A sound as it is, brighter, and with one partial louder."""
+    plain, edited = design.plain[0][0], design.edited[0][0]
+    return tuple((each.label, each) for each in (plain, edited[BRIGHTER], edited[design.broad + design.broad // 2]))
