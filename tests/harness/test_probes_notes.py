@@ -10,12 +10,13 @@ from testtone.models import references, resolve
 from testtone.probes.records import Measurement
 from testtone.probes.statistics import verdict
 from testtone.tests.claim import Claim
+from testtone.tests.claims.test_chord_additivity import CLAIM as CHORDS
 from testtone.tests.claims.test_pitch_direction import CLAIM as DIRECTION
 from testtone.tests.claims.test_same_filters import CLAIM as FILTERS
 from testtone.tests.harness.imagined import Deaf, Maps, draws, imagine, measure
 
 TOLERANCE = 0.05
-CLAIMS = {claim.id: claim for claim in (FILTERS,)}
+CLAIMS = {claim.id: claim for claim in (FILTERS, CHORDS)}
 
 
 @cache
@@ -130,3 +131,92 @@ def test_filters_and_directions_are_asked_of_the_same_sounds() -> None:
         for claim in (FILTERS, DIRECTION)
     )
     assert first == second
+
+
+# --- chords ---------------------------------------------------------------------------------------------------------
+
+
+def sums_and_colours(weight: float, seed: int, *, noise: float = 0.3, channels: int = 60) -> Any:
+    """A code in which a note adds a random vector of unit energy, and a chord another of energy `weight`."""
+
+    def code(stimulus: Any) -> np.ndarray:
+        notes = sum(draws(seed, each).standard_normal(channels) for each in stimulus.pitches)
+        colour = np.sqrt(weight) * draws(seed, stimulus.pitches).standard_normal(channels)
+        performance = np.sqrt(noise) * draws(seed, stimulus.sha256).standard_normal(channels)
+        return (notes + colour + performance) / np.sqrt(channels)
+
+    return code
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0, 8.0])
+def test_additivity_is_the_share_of_the_notes_in_the_variance_of_chords(weight: float) -> None:
+    """36 pairs and 36 triads of 12 notes: the variance of a note's presence, p (1 - p) among chords of one size."""
+    additive = np.mean([12 * present * (1 - present) for present in (2 / 12, 3 / 12)])
+    found = [imagine(CHORDS.probe, sums_and_colours(weight, seed), seed=seed) for seed in range(4)]
+    assert np.mean([each.effect.value for each in found]) == pytest.approx(additive / (additive + weight), abs=TOLERANCE)
+    assert {part(each, "terms of pairs").low < 0.05 for each in found} == {True}
+
+
+@pytest.mark.parametrize("weight", [0.3, 3.0])
+def test_additivity_of_a_bank_with_a_texture_beside_it(weight: float) -> None:
+    """The filterbank's share of the variance between chords, from its channels, and the texture's, from its own."""
+    encoder = resolve(f"partly-holistic:weight={weight}")
+    found = measure(CHORDS.probe, encoder, seed=4)["latent"].effect
+    from testtone.models.listening import Listener
+    from testtone.probes.chord_additivity import FRAMES, SIZES
+    from testtone.probes.hearing import ear_of
+    from testtone.stimuli import mixtures
+
+    ear = ear_of(Listener(encoder), ("latent",))
+    design = mixtures.chords_of_notes(
+        np.random.default_rng(4),
+        **SIZES["quick"],
+        seconds=ear.seconds(FRAMES),
+        frame_rate=75.0,
+        harmonics_below_hz=0.42 * 24_000,
+    )
+    left, right = ear.free("latent")
+    codes = np.stack(
+        [
+            encoder.listen(np.stack([each.render(24_000) for each in token]))["latent"][:, :, left:-right].mean(axis=2)
+            for token in design.stimuli
+        ]
+    )[:, 12:]
+    pairs, triads = codes[:, :36], codes[:, 36:]
+    first, second = np.concatenate([each - each.mean(axis=1, keepdims=True) for each in (pairs, triads)], axis=1)
+    bank, texture = ((first[:, each] * second[:, each]).sum() for each in (slice(0, 128), slice(128, None)))
+    assert found.value == pytest.approx(bank / (bank + texture), abs=TOLERANCE)
+
+
+def test_terms_of_pairs_explain_a_code_of_pairs() -> None:
+    def code(stimulus: Any) -> np.ndarray:
+        notes = stimulus.pitches
+        pairs = [(p, q) for i, p in enumerate(notes) for q in notes[:i]]
+        return sum(draws(each).standard_normal(60) for each in (*notes, *pairs))
+
+    found = imagine(CHORDS.probe, code, effort="standard")
+    assert verdict(found.effect, CHORDS.threshold) != "supported"
+    assert part(found, "terms of pairs").low > 0.1
+
+
+def test_a_square_of_the_waveform_is_no_sum_but_softly_a_line_is() -> None:
+    """A saturating channel: linear when played softly, and flagged so."""
+    from testtone.models.references import polyphase
+
+    found = measure(
+        CHORDS.probe, Maps(polyphase(keep=40), lambda code: np.tanh(30.0 * code)), effort="standard"
+    )["latent"]
+    notes = {each.name: each.note for each in found.parts}
+    assert notes["frozen sums, -34 dB"] == "linear regime"
+    assert part(found, "frozen sums, -34 dB").value > part(found, "frozen sums, +3 dB").value + 0.1
+
+
+def test_a_linear_code_is_a_sum_once_its_waveforms_are_frozen() -> None:
+    found = measure(CHORDS.probe, resolve("polyphase"))["latent"]
+    assert found.effect.name == "additivity, frozen frames"
+    assert found.effect.value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_shuffled_notes_explain_nothing() -> None:
+    assert known(CHORDS.id, "power-filterbank").null.p == 1 / 200
+    assert imagine(CHORDS.probe, sums_and_colours(1e6, 5), seed=5).null.p > 0.05
