@@ -34,6 +34,7 @@ CLAIM = Claim(
         "over time and over sixteen start phases. Half of the full effect is the line between the two verdicts. "
         "Interval: two-way jackknife over pitches and contexts."
     ),
+    family="pitch_direction",
 )
 
 

@@ -1,0 +1,222 @@
+"""Notes, alone and together: what the probes must find where the answer is known, and what must not move them."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from testtone.models import references, resolve
+from testtone.probes.records import Measurement
+from testtone.probes.statistics import verdict
+from testtone.tests.claim import Claim
+from testtone.tests.claims.test_chord_additivity import CLAIM as CHORDS
+from testtone.tests.claims.test_pitch_direction import CLAIM as DIRECTION
+from testtone.tests.claims.test_same_filters import CLAIM as FILTERS
+from testtone.tests.harness.imagined import Deaf, Maps, draws, imagine, measure
+
+TOLERANCE = 0.05
+CLAIMS = {claim.id: claim for claim in (FILTERS, CHORDS)}
+
+
+@cache
+def known(claim_id: str, spec: str, seed: int = 0) -> Measurement:
+    """The measurement on a reference encoder at quick effort, made once."""
+    return measure(CLAIMS[claim_id].probe, resolve(spec), seed=seed)["latent"]
+
+
+def part(measurement: Measurement, start: str) -> Any:
+    (found,) = [each.effect for each in measurement.parts if each.name.startswith(start)]
+    return found
+
+
+# --- every claim ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("claim", "control"),
+    [(claim, control) for claim in CLAIMS.values() for control in claim.controls],
+    ids=lambda each: each.id if isinstance(each, Claim) else each.encoder,
+)
+def test_controls_come_out_as_expected(claim: Claim, control: Any, seed: int) -> None:
+    assert verdict(known(claim.id, control.encoder, seed).effect, claim.threshold) == control.expected
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0])
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_an_encoder_that_never_moves_settles_nothing(claim: Claim, value: float) -> None:
+    found = measure(claim.probe, Deaf(value=value))["latent"]
+    assert verdict(found.effect, claim.threshold) == "insufficient"
+    assert found.reason
+    assert {verdict(each.effect, each.threshold) for each in found.parts} <= {"insufficient"}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_one_channel_is_enough_to_ask(claim: Claim) -> None:
+    level = Maps(resolve("power-filterbank"), lambda code: np.sqrt(code.sum(axis=1, keepdims=True)))
+    found = measure(claim.probe, level)["latent"]
+    assert found.effect is not None or found.reason
+    # No single number tells notes apart: whatever it comes to, it is not the verdict of a bank of filters.
+    bank = next(control.expected for control in claim.controls if control.encoder == "power-filterbank")
+    assert verdict(found.effect, claim.threshold) != bank
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_another_clock_gives_the_same_verdicts(claim: Claim) -> None:
+    """16 kHz, a hundred frames a second."""
+    build = {"power-filterbank": references.power_filterbank, "holistic-features": references.holistic_features}
+    for control in claim.controls:
+        if control.encoder in build:
+            encoder = build[control.encoder](sample_rate=16_000, hop=160)
+            found = measure(claim.probe, encoder)["latent"]
+            assert verdict(found.effect, claim.threshold) == control.expected
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
+def test_gain_and_order_of_channels_do_not_matter(claim: Claim) -> None:
+    order = np.random.default_rng(0).permutation(128)
+    changed = measure(claim.probe, Maps(resolve("power-filterbank"), lambda code: 8.0 * code[:, order]))["latent"]
+    plain = known(claim.id, "power-filterbank")
+    assert changed.effect is not None and plain.effect is not None
+    for end in ("value", "low", "high"):
+        assert getattr(changed.effect, end) == pytest.approx(getattr(plain.effect, end), abs=0.02)
+
+
+# --- the same filters -----------------------------------------------------------------------------------------------
+
+
+def own_sets(share: float, seed: int) -> Any:
+    """A code in which a pitch moves a set of channels: its own with probability `share`, else any, cell by cell."""
+
+    def code(stimulus: Any) -> np.ndarray:
+        voice, _, context = stimulus.label.partition(" in ")
+        if not context:
+            return 3.0 * draws(voice).standard_normal(200)
+        cell = draws(seed, voice, context)
+        own = cell.random() < share
+        members = (draws(seed, voice) if own else cell).permutation(200)[:20]
+        return 3.0 * draws(context).standard_normal(200) + np.isin(np.arange(200), members)
+
+    return code
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.7, 1.0])
+def test_the_area_follows_from_the_share_of_cells_with_their_own_set(share: float) -> None:
+    """Two sets are equal with probability share^2, and beat any two others; else they are any two: 1/2."""
+    found = [imagine(FILTERS.probe, own_sets(share, seed), seed=seed).effect for seed in range(8)]
+    assert np.mean([each.value for each in found]) == pytest.approx((1 + share**2) / 2, abs=TOLERANCE)
+
+
+def test_a_linear_code_that_spreads_every_tone_has_no_filters() -> None:
+    assert verdict(measure(FILTERS.probe, resolve("polyphase"))["latent"].effect, FILTERS.threshold) == "refuted"
+
+
+def test_no_pitch_is_named_by_permuted_labels() -> None:
+    assert known(FILTERS.id, "power-filterbank").null.p == 1 / 200
+    assert imagine(FILTERS.probe, own_sets(0.0, 3)).null.p > 0.05
+
+
+def test_three_channels_have_no_tenth() -> None:
+    found = measure(FILTERS.probe, Maps(resolve("power-filterbank"), lambda code: code[:, 10:13]))["latent"]
+    assert "too few" in found.reason
+
+
+def test_filters_and_directions_are_asked_of_the_same_sounds() -> None:
+    from testtone.tests.trial import generator
+    from testtone.tests.harness.imagined import EAR
+
+    first, second = (
+        {each.sha256 for each in next(claim.probe(EAR, generator(claim.family, 0), "quick"))[0].stimuli}
+        for claim in (FILTERS, DIRECTION)
+    )
+    assert first == second
+
+
+# --- chords ---------------------------------------------------------------------------------------------------------
+
+
+def sums_and_colours(weight: float, seed: int, *, noise: float = 0.3, channels: int = 60) -> Any:
+    """A code in which a note adds a random vector of unit energy, and a chord another of energy `weight`."""
+
+    def code(stimulus: Any) -> np.ndarray:
+        notes = sum(draws(seed, each).standard_normal(channels) for each in stimulus.pitches)
+        colour = np.sqrt(weight) * draws(seed, stimulus.pitches).standard_normal(channels)
+        performance = np.sqrt(noise) * draws(seed, stimulus.sha256).standard_normal(channels)
+        return (notes + colour + performance) / np.sqrt(channels)
+
+    return code
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 2.0, 8.0])
+def test_additivity_is_the_share_of_the_notes_in_the_variance_of_chords(weight: float) -> None:
+    """36 pairs and 36 triads of 12 notes: the variance of a note's presence, p (1 - p) among chords of one size."""
+    additive = np.mean([12 * present * (1 - present) for present in (2 / 12, 3 / 12)])
+    found = [imagine(CHORDS.probe, sums_and_colours(weight, seed), seed=seed) for seed in range(4)]
+    assert np.mean([each.effect.value for each in found]) == pytest.approx(additive / (additive + weight), abs=TOLERANCE)
+    assert {part(each, "terms of pairs").low < 0.05 for each in found} == {True}
+
+
+@pytest.mark.parametrize("weight", [0.3, 3.0])
+def test_additivity_of_a_bank_with_a_texture_beside_it(weight: float) -> None:
+    """The filterbank's share of the variance between chords, from its channels, and the texture's, from its own."""
+    encoder = resolve(f"partly-holistic:weight={weight}")
+    found = measure(CHORDS.probe, encoder, seed=4)["latent"].effect
+    from testtone.models.listening import Listener
+    from testtone.probes.chord_additivity import FRAMES, SIZES
+    from testtone.probes.hearing import ear_of
+    from testtone.stimuli import mixtures
+
+    ear = ear_of(Listener(encoder), ("latent",))
+    design = mixtures.chords_of_notes(
+        np.random.default_rng(4),
+        **SIZES["quick"],
+        seconds=ear.seconds(FRAMES),
+        frame_rate=75.0,
+        harmonics_below_hz=0.42 * 24_000,
+    )
+    left, right = ear.free("latent")
+    codes = np.stack(
+        [
+            encoder.listen(np.stack([each.render(24_000) for each in token]))["latent"][:, :, left:-right].mean(axis=2)
+            for token in design.stimuli
+        ]
+    )[:, 12:]
+    pairs, triads = codes[:, :36], codes[:, 36:]
+    first, second = np.concatenate([each - each.mean(axis=1, keepdims=True) for each in (pairs, triads)], axis=1)
+    bank, texture = ((first[:, each] * second[:, each]).sum() for each in (slice(0, 128), slice(128, None)))
+    assert found.value == pytest.approx(bank / (bank + texture), abs=TOLERANCE)
+
+
+def test_terms_of_pairs_explain_a_code_of_pairs() -> None:
+    def code(stimulus: Any) -> np.ndarray:
+        notes = stimulus.pitches
+        pairs = [(p, q) for i, p in enumerate(notes) for q in notes[:i]]
+        return sum(draws(each).standard_normal(60) for each in (*notes, *pairs))
+
+    found = imagine(CHORDS.probe, code, effort="standard")
+    assert verdict(found.effect, CHORDS.threshold) != "supported"
+    assert part(found, "terms of pairs").low > 0.1
+
+
+def test_a_square_of_the_waveform_is_no_sum_but_softly_a_line_is() -> None:
+    """A saturating channel: linear when played softly, and flagged so."""
+    from testtone.models.references import polyphase
+
+    found = measure(
+        CHORDS.probe, Maps(polyphase(keep=40), lambda code: np.tanh(30.0 * code)), effort="standard"
+    )["latent"]
+    notes = {each.name: each.note for each in found.parts}
+    assert notes["frozen sums, -34 dB"] == "linear regime"
+    assert part(found, "frozen sums, -34 dB").value > part(found, "frozen sums, +3 dB").value + 0.1
+
+
+def test_a_linear_code_is_a_sum_once_its_waveforms_are_frozen() -> None:
+    found = measure(CHORDS.probe, resolve("polyphase"))["latent"]
+    assert found.effect.name == "additivity, frozen frames"
+    assert found.effect.value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_shuffled_notes_explain_nothing() -> None:
+    assert known(CHORDS.id, "power-filterbank").null.p == 1 / 200
+    assert imagine(CHORDS.probe, sums_and_colours(1e6, 5), seed=5).null.p > 0.05
