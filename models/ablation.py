@@ -97,11 +97,11 @@ def can_be_spread(layers: nn.Sequential) -> bool:
         can_be_spread(layer)
         if isinstance(layer, nn.Sequential)
         else not strided(layer)
-        or isinstance(layer, nn.Conv1d)
+        or (isinstance(layer, nn.Conv1d)
         and isinstance(layer.padding, tuple)
-        and layer.padding_mode == "zeros"
-        or isinstance(layer, nn.MaxPool1d | nn.AvgPool1d)
-        and layer.padding in (0, (0,))
+        and layer.padding_mode == "zeros")
+        or (isinstance(layer, nn.MaxPool1d | nn.AvgPool1d)
+        and layer.padding in (0, (0,)))
         or all(hasattr(layer, each) for each in ("pad_mode", "causal", "conv"))
         for layer in layers
     )

@@ -30,15 +30,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .fold_references import FOLD_REFERENCES
 from .basis_references import BASIS_REFERENCES
+from .fold_references import FOLD_REFERENCES
 from .layered_references import LAYERED_REFERENCES
 from .presence_references import PRESENCE_REFERENCES
 from .protocol import Encoder
 from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES
-from .waveform_references import WAVEFORM_REFERENCES
 from .steering_references import STEERING_REFERENCES
+from .waveform_references import WAVEFORM_REFERENCES
 
 GROUP = "testtone.encoders"
 """Entry points in this group are encoders, or functions or classes that give one."""

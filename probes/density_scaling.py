@@ -396,7 +396,7 @@ def _tokens(trials: Trials) -> int:
 
 
 def _curve(runs: Sequence[Sequence[Trials]]) -> list[float]:
-    """d' among each number of companions, mean over runs."""
+    """D' among each number of companions, mean over runs."""
     return [float(each) for each in np.mean([[d_prime(trials) for trials in found] for found in runs], axis=0)]
 
 

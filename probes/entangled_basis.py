@@ -39,7 +39,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from testtone.stimuli import Stimulus
 from testtone.stimuli.designs import erb_rate

@@ -12,14 +12,12 @@ different notes do not coincide. A *token* is one performance: new start phases,
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from testtone.stimuli import pitch
 from testtone.stimuli.designs import LEVEL, SUSTAINED_PROGRAMS
-from testtone.stimuli.sources import Source
 from testtone.stimuli.stimulus import Stimulus
 from testtone.stimuli.timbre import note
 

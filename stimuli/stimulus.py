@@ -1,7 +1,7 @@
 """A stimulus: sources, a length and ramps; what it sounds like, what is true of it, and its name as a hash.
 
-The order of synthesis is fixed: all partials, then renders, recordings, multisines, clicks and noise, all in float64; ramps over
-the sum; one cast to float32. Sources of one kind are added in the order given.
+The order of synthesis is fixed: all partials, then renders, recordings, multisines, clicks and noise, all in float64;
+ramps over the sum; one cast to float32. Sources of one kind are added in the order given.
 """
 
 import dataclasses

@@ -123,8 +123,8 @@ def test_three_channels_have_no_tenth() -> None:
 
 
 def test_filters_and_directions_are_asked_of_the_same_sounds() -> None:
-    from testtone.tests.trial import generator
     from testtone.tests.harness.imagined import EAR
+    from testtone.tests.trial import generator
 
     first, second = (
         {each.sha256 for each in next(claim.probe(EAR, generator(claim.family, 0), "quick"))[0].stimuli}
