@@ -8,7 +8,8 @@ Stimuli   notes and pairs of notes; for each of them other waveforms, d_w = |x -
           disguises   what some encoder is blind to: other start phases, polarity, time reversal, shifts, aliases,
                       level, noise of the same level (`waveshapes.disguises`), the whole clip through
           nearest     if the encoder is linear: the sound that moves the code least among *all* that differ inside a
-                      stretch of some 50 ms and are far enough in waveform (`search.nearest_codes`)
+                      stretch of some 50 ms and are far enough in waveform (`search.nearest_codes`); where that is too
+                      much to try, among changes along some hundred random directions
           metamers    if the encoder offers a gradient: from another sound downhill on the distance between codes,
                       within a stretch of at most eight hops in unchanged surroundings (`search.metamers`)
 Formula   theta = 1 - |E(x') - E(x)| / median |E(x'') - E(x)| over unrelated sounds x'', for the best x' of each x, over
@@ -68,6 +69,11 @@ CONTEXT = 6
 
 LINEAR_SAMPLES, MOST_PLACES = 1280, 1024
 """Longest stretch in samples in which the nearest code of a linear encoder is looked for, and longest hop."""
+DIRECTIONS = {"quick": 256, "standard": 512, "thorough": 2048}
+"""Directions of change that are tried where a stretch has more samples, or one frame hears all of it; something better
+may then exist."""
+BLOCK = 128
+
 LINEAR = 1e-3
 """Share of a code by which the answer to a sum may differ from the sum of answers."""
 
@@ -215,40 +221,67 @@ class _Search:
     # Linear encoders: the least of all.
 
     def _nearest(self, site: str) -> _Result | None:
+        if not self._linear(site):
+            return None
         place = self._places[site]
         hop = round(place.hop)
-        if site in self._ear.shifted or abs(hop - place.hop) > 1e-9 or hop > MOST_PLACES or not self._linear(site):
-            return None
-        hops = round((place.stop - place.start) / hop)
-        place = place.shorter(max(1, min(hops, LINEAR_SAMPLES // hop)))
-        hops = round((place.stop - place.start) / hop)
-        samples = self._base.shape[1]
-        impulses = np.zeros((hop, samples))
-        impulses[np.arange(hop), place.start + np.arange(hop)] = 0.5
-        answers = 2.0 * self._respond(impulses, site)
-        matrix = impulse_matrix(answers, hops=hops, frames=place.frames, first=place.first)
+        everywhere = site not in self._ear.shifted and abs(hop - place.hop) < 1e-9 and hop <= MOST_PLACES
+        if everywhere:
+            hops = round((place.stop - place.start) / hop)
+            place = place.shorter(max(1, min(hops, LINEAR_SAMPLES // hop)))
+            matrix, directions = self._impulses(site, place, hop), None
+        else:
+            matrix, directions = self._along(site, place)
         inside = self._base[:, place.samples]
-        changes = nearest_codes(matrix, inside, least=AIM)
-        unrelated = np.stack([np.roll(inside, by, axis=0) - inside for by in range(1, 1 + UNRELATED)])
-        predicted = np.linalg.norm(unrelated @ matrix.T, axis=-1)
+        if directions is None:
+            changes = nearest_codes(matrix, inside, least=AIM)
+        else:
+            energies = np.square(inside).sum(axis=1)
+            changes = nearest_codes(matrix, inside @ directions.T, least=AIM, energies=energies) @ directions
         trial = self._spliced(place, np.clip(inside + changes, -1.0, 1.0))
-        others = self._spliced(place, inside + unrelated[0])
-        heard = self._codes(site, place, np.concatenate([self._base, trial, others]))
-        own, new, other = np.split(heard, 3)
-        moved = np.linalg.norm(other - own, axis=1)
-        if not np.allclose(moved, predicted[0], rtol=0.02, atol=1e-3 * float(moved.max(initial=0.0))):
-            return None
-        sizes = np.median(predicted, axis=0)
+        others = [self._spliced(place, np.roll(inside, by, axis=0)) for by in range(1, 1 + UNRELATED)]
+        own, new, *heard = np.split(
+            self._codes(site, place, np.concatenate([self._base, trial, *others])), 2 + UNRELATED
+        )
+        moved = np.array([np.linalg.norm(other - own, axis=1) for other in heard])
+        if directions is None:
+            predicted = np.linalg.norm((np.roll(inside, 1, axis=0) - inside) @ matrix.T, axis=1)
+            if not np.allclose(moved[0], predicted, rtol=0.02, atol=1e-3 * float(moved.max())):
+                return None
+        sizes = np.median(moved, axis=0)
         if not (sizes > 0).all():
             return None
         theta = 1.0 - np.linalg.norm(new - own, axis=1) / sizes
-        far = distance(trial[:, place.samples], inside)
+        far = distance(trial[:, place.samples], inside) > DISTINCT
         return _Result(
             "nearest code of a linear encoder",
-            np.where(far > DISTINCT, theta, -np.inf),
-            closed=bool((far > DISTINCT).all()),
-            note=f"answers to sums are sums of answers; least over all {hops * hop} samples of a stretch",
+            np.where(far, theta, -np.inf),
+            closed=bool(directions is None and far.all()),
+            note="answers to sums are sums of answers; least over "
+            + (f"all {inside.shape[1]} samples" if directions is None else f"{len(directions)} directions")
+            + " of a stretch",
         )
+
+    def _impulses(self, site: str, place: _Place, hop: int) -> Floats:
+        """What each sample of a stretch adds to the code, 'values samples'."""
+        impulses = np.zeros((hop, self._base.shape[1]))
+        impulses[np.arange(hop), place.start + np.arange(hop)] = 0.5
+        answers = 2.0 * self._respond(impulses, site)
+        hops = round((place.stop - place.start) / hop)
+        return impulse_matrix(answers, hops=hops, frames=place.frames, first=place.first)
+
+    def _along(self, site: str, place: _Place) -> tuple[Floats, Floats]:
+        """What orthonormal random changes of a stretch add to the code, 'values directions', and the changes."""
+        samples = place.stop - place.start
+        count = min(DIRECTIONS[self._effort], samples)
+        directions = np.linalg.qr(self._rng.standard_normal((samples, count)))[0].T
+        loud = float(np.sqrt(np.square(self._base).mean() * samples))
+        waves = np.zeros((count, self._base.shape[1]))
+        waves[:, place.samples] = loud * directions
+        codes = np.concatenate(
+            [self._codes(site, place, waves[start : start + BLOCK]) for start in range(0, count, BLOCK)]
+        )
+        return codes.T / loud, directions
 
     def _linear(self, site: str) -> bool:
         first, second = self._base, np.roll(self._base, 1, axis=0)
