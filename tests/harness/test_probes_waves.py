@@ -311,11 +311,27 @@ def test_the_nearest_code_of_a_linear_encoder_is_found(gain: float) -> None:
     assert found.value == pytest.approx(np.mean(expected), abs=TOLERANCE)
 
 
+def test_a_bent_waveform_that_can_be_read_back_is_shared_by_no_other() -> None:
+    """Samples through a gentle tanh: not linear, and a linear reader still has the waveform."""
+    found = measure(MANY, Toy("bent", lambda hops: np.tanh(4 * hops)))["latent"]
+    assert part(found, "ceiling").high < 0.7
+    assert verdict(found.effect, MANY.threshold) == "refuted"
+
+
 def test_no_argument_no_refutation() -> None:
-    """Samples through a tanh: nothing is found, and nothing says that there is nothing."""
-    found = measure(MANY, Toy("bent", lambda hops: np.tanh(20 * hops)))["latent"]
-    assert effect_of(found).value < 0.7
+    """Samples nearly clipped: nothing is found, and nothing says that there is nothing."""
+    found = measure(MANY, Toy("clipped", lambda hops: np.tanh(60 * hops)))["latent"]
+    assert effect_of(found).value < 0.9
+    assert effect_of(found).high == 1.0
     assert verdict(found.effect, MANY.threshold) == "inconclusive"
+
+
+def test_a_long_hop_is_tried_along_some_directions() -> None:
+    """Ten frames a second of 16 values: linear, far too long to try every sample of, and shared by nearly anything."""
+    weights = np.random.default_rng(0).standard_normal((2400, 16))
+    found = measure(MANY, Toy("slow", lambda hops: hops @ weights, hop=2400))["latent"]
+    assert verdict(found.effect, MANY.threshold) == "supported"
+    assert not found.figures["nothing_better_exists"]
 
 
 def test_a_search_downhill_finds_what_counting_promises() -> None:
