@@ -444,6 +444,35 @@ def test_a_spectrum_knows_names_until_spectra_are_made_equal() -> None:
     assert area["plain"]["notes"] > area["stratified"]["notes"]
 
 
+# --- what a search may ask of an encoder -----------------------------------------------------------------------------
+
+
+def test_a_search_hears_waveforms_relative_to_silence() -> None:
+    ear = ear_of(Listener(Toy("moved", lambda hops: hops[..., :3] + 5.0)), ("latent",))
+    waves = np.random.default_rng(0).uniform(-0.5, 0.5, (11, 3200))
+    assert ear.respond is not None
+    heard = ear.respond(waves)["latent"]
+    np.testing.assert_allclose(heard, waves.reshape(11, 10, 320)[..., :3].swapaxes(1, 2), atol=1e-5)
+    assert ear.differentiate is None
+
+
+def test_an_encoder_that_breaks_during_a_search_is_at_fault() -> None:
+    class Breaks(Toy):
+        def listen(self, waveforms: Any) -> dict[str, NDArray[np.float32]]:
+            """Return 'batch channels frames', of sounds that are not too loud."""
+            # The impulses of the search are louder than any disguise.
+            if np.abs(np.asarray(waveforms)).max() == 0.5:
+                raise RuntimeError("too loud")
+            return super().listen(waveforms)
+
+    listener = Listener(Breaks("breaks", lambda hops: hops))
+    ear = ear_of(listener, ("latent",))
+    heard = hear(listener, {"it": (ear, MANY.probe(ear, np.random.default_rng(0), "quick"))})["it"]
+    assert heard.error is None
+    assert heard.fault is not None
+    assert "too loud" in heard.fault
+
+
 # --- what must not matter, and strange encoders ---------------------------------------------------------------------
 
 
