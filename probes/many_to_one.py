@@ -8,7 +8,8 @@ Stimuli   notes and pairs of notes; for each of them other waveforms, d_w = |x -
           disguises   what some encoder is blind to: other start phases, polarity, time reversal, shifts, aliases,
                       level, noise of the same level (`waveshapes.disguises`), the whole clip through
           nearest     if the encoder is linear: the sound that moves the code least among *all* that differ inside a
-                      stretch of some 50 ms and are far enough in waveform (`search.nearest_codes`)
+                      stretch of some 50 ms and are far enough in waveform (`search.nearest_codes`); where that is too
+                      much to try, among changes along some hundred random directions
           metamers    if the encoder offers a gradient: from another sound downhill on the distance between codes,
                       within a stretch of at most eight hops in unchanged surroundings (`search.metamers`)
 Formula   theta = 1 - |E(x') - E(x)| / median |E(x'') - E(x)| over unrelated sounds x'', for the best x' of each x, over
@@ -18,8 +19,10 @@ Meaning   supported, above .9: for each sound there is another waveform whose co
           unrelated sounds. refuted, below .7: no other waveform comes within three tenths, *and there is an argument
           that none can*: the encoder was found to be linear (its answers to sums are sums, to within `LINEAR`), so that
           the nearest code of all is known; or at least two searches from different starts came to a stop
-          (`SETTLED`) with what they had. Without such an argument the upper end of the interval is 1: a search that
-          fails leaves the question open, and the verdict is inconclusive.
+          (`SETTLED`) with what they had; or the waveform itself, noise included, can be read back from a frame by a
+          linear reader to within `READABLE`, so that codes of distinct waveforms are as far apart as its gain says.
+          Without such an argument the upper end of the interval is 1: a search that fails leaves the question open, and
+          the verdict is inconclusive.
 Interval  jackknife over sounds; the upper end 1 where a better sound may exist.
 Null      disguises exchanged between sounds: how near chance comes.
 Traps     Null directions about silence are not null on top of a chord: everything is done at the sounds themselves. A
@@ -68,6 +71,14 @@ CONTEXT = 6
 
 LINEAR_SAMPLES, MOST_PLACES = 1280, 1024
 """Longest stretch in samples in which the nearest code of a linear encoder is looked for, and longest hop."""
+DIRECTIONS = {"quick": 256, "standard": 512, "thorough": 2048}
+"""Directions of change that are tried where a stretch has more samples, or one frame hears all of it; something better
+may then exist."""
+BLOCK = 128
+
+READABLE, RIDGE, MOST_READ = 0.25, 1e-6, 512
+"""Largest relative error of a waveform that counts as read back; the reader's penalty; clips it may learn from."""
+
 LINEAR = 1e-3
 """Share of a code by which the answer to a sum may differ from the sum of answers."""
 
@@ -212,43 +223,77 @@ class _Search:
             return [replace(top, closed=starts >= 2 and starts == len(results))]
         return []
 
+    def values_per_sample(self, site: str) -> float | None:
+        """Values of the code per sample of sound: below 1 some waveforms must share one, above 1 none need to."""
+        if self._ear.respond is None or site == CODES:
+            return None
+        channels = self._respond(self._base[:1], site).shape[1]
+        return float(channels * self._ear.frame_rates[site] / self._ear.sample_rate)
+
     # Linear encoders: the least of all.
 
     def _nearest(self, site: str) -> _Result | None:
+        if not self._linear(site):
+            return None
         place = self._places[site]
         hop = round(place.hop)
-        if site in self._ear.shifted or abs(hop - place.hop) > 1e-9 or hop > MOST_PLACES or not self._linear(site):
-            return None
-        hops = round((place.stop - place.start) / hop)
-        place = place.shorter(max(1, min(hops, LINEAR_SAMPLES // hop)))
-        hops = round((place.stop - place.start) / hop)
-        samples = self._base.shape[1]
-        impulses = np.zeros((hop, samples))
-        impulses[np.arange(hop), place.start + np.arange(hop)] = 0.5
-        answers = 2.0 * self._respond(impulses, site)
-        matrix = impulse_matrix(answers, hops=hops, frames=place.frames, first=place.first)
+        everywhere = site not in self._ear.shifted and abs(hop - place.hop) < 1e-9 and hop <= MOST_PLACES
+        if everywhere:
+            hops = round((place.stop - place.start) / hop)
+            place = place.shorter(max(1, min(hops, LINEAR_SAMPLES // hop)))
+            matrix, directions = self._impulses(site, place, hop), None
+        else:
+            matrix, directions = self._along(site, place)
         inside = self._base[:, place.samples]
-        changes = nearest_codes(matrix, inside, least=AIM)
-        unrelated = np.stack([np.roll(inside, by, axis=0) - inside for by in range(1, 1 + UNRELATED)])
-        predicted = np.linalg.norm(unrelated @ matrix.T, axis=-1)
+        if directions is None:
+            changes = nearest_codes(matrix, inside, least=AIM)
+        else:
+            energies = np.square(inside).sum(axis=1)
+            changes = nearest_codes(matrix, inside @ directions.T, least=AIM, energies=energies) @ directions
         trial = self._spliced(place, np.clip(inside + changes, -1.0, 1.0))
-        others = self._spliced(place, inside + unrelated[0])
-        heard = self._codes(site, place, np.concatenate([self._base, trial, others]))
-        own, new, other = np.split(heard, 3)
-        moved = np.linalg.norm(other - own, axis=1)
-        if not np.allclose(moved, predicted[0], rtol=0.02, atol=1e-3 * float(moved.max(initial=0.0))):
-            return None
-        sizes = np.median(predicted, axis=0)
+        others = [self._spliced(place, np.roll(inside, by, axis=0)) for by in range(1, 1 + UNRELATED)]
+        own, new, *heard = np.split(
+            self._codes(site, place, np.concatenate([self._base, trial, *others])), 2 + UNRELATED
+        )
+        moved = np.array([np.linalg.norm(other - own, axis=1) for other in heard])
+        if directions is None:
+            predicted = np.linalg.norm((np.roll(inside, 1, axis=0) - inside) @ matrix.T, axis=1)
+            if not np.allclose(moved[0], predicted, rtol=0.02, atol=1e-3 * float(moved.max())):
+                return None
+        sizes = np.median(moved, axis=0)
         if not (sizes > 0).all():
             return None
         theta = 1.0 - np.linalg.norm(new - own, axis=1) / sizes
-        far = distance(trial[:, place.samples], inside)
+        far = distance(trial[:, place.samples], inside) > DISTINCT
         return _Result(
             "nearest code of a linear encoder",
-            np.where(far > DISTINCT, theta, -np.inf),
-            closed=bool((far > DISTINCT).all()),
-            note=f"answers to sums are sums of answers; least over all {hops * hop} samples of a stretch",
+            np.where(far, theta, -np.inf),
+            closed=bool(directions is None and far.all()),
+            note="answers to sums are sums of answers; least over "
+            + (f"all {inside.shape[1]} samples" if directions is None else f"{len(directions)} directions")
+            + " of a stretch",
         )
+
+    def _impulses(self, site: str, place: _Place, hop: int) -> Floats:
+        """What each sample of a stretch adds to the code, 'values samples'."""
+        impulses = np.zeros((hop, self._base.shape[1]))
+        impulses[np.arange(hop), place.start + np.arange(hop)] = 0.5
+        answers = 2.0 * self._respond(impulses, site)
+        hops = round((place.stop - place.start) / hop)
+        return impulse_matrix(answers, hops=hops, frames=place.frames, first=place.first)
+
+    def _along(self, site: str, place: _Place) -> tuple[Floats, Floats]:
+        """What orthonormal random changes of a stretch add to the code, 'values directions', and the changes."""
+        samples = place.stop - place.start
+        count = min(DIRECTIONS[self._effort], samples)
+        directions = np.linalg.qr(self._rng.standard_normal((samples, count)))[0].T
+        loud = float(np.sqrt(np.square(self._base).mean() * samples))
+        waves = np.zeros((count, self._base.shape[1]))
+        waves[:, place.samples] = loud * directions
+        codes = np.concatenate(
+            [self._codes(site, place, waves[start : start + BLOCK]) for start in range(0, count, BLOCK)]
+        )
+        return codes.T / loud, directions
 
     def _linear(self, site: str) -> bool:
         first, second = self._base, np.roll(self._base, 1, axis=0)
@@ -257,6 +302,52 @@ class _Search:
         size = np.linalg.norm(one + two)
         off = np.linalg.norm(both - one - two) + np.linalg.norm(mixed - 0.3 * one + two)
         return bool(size > 0 and off < LINEAR * size)
+
+    # Codes that a waveform can be read back from: nothing else is near.
+
+    def ceiling(self, site: str, sizes: Floats) -> Floats | None:
+        """What theta can be at most for each sound, if its waveform can be read back from the code; None if it cannot.
+
+        A linear reader, one frame to one hop, learns from noise. Where it reads other noise and the sounds themselves
+        with a relative error of e, codes of waveforms that differ by d differ by at least (d - 2 e) / gain, gain the
+        largest singular value of the reader.
+        """
+        place, ear = self._places[site], self._ear
+        hop = round(place.hop)
+        if ear.respond is None or site in ear.shifted or abs(hop - place.hop) > 1e-9 or hop > MOST_PLACES:
+            return None
+        frames = slice(place.first, place.first + place.frames)
+        own = self._respond(self._base, site)[:, :, frames]
+        channels = own.shape[1]
+        clips = 2 * -(-channels // place.frames) + 8
+        if channels < hop or clips > MOST_READ:
+            return None
+        level = np.sqrt(np.square(self._base).mean())
+        noise = level * self._rng.standard_normal((clips, self._base.shape[1]))
+        codes = np.concatenate(
+            [self._respond(noise[at : at + BLOCK], site)[:, :, frames] for at in range(0, clips, BLOCK)]
+        )
+        samples = slice(frames.start * hop, frames.stop * hop)
+
+        def rows(values: Floats, waves: Floats) -> tuple[Floats, Floats]:
+            return values.swapaxes(1, 2).reshape(-1, channels), waves[:, samples].reshape(-1, hop)
+
+        features, hops = rows(codes[8:], noise[8:])
+        gram = features.T @ features
+        ridge = RIDGE * np.trace(gram) / channels
+        reader = np.linalg.solve(gram + ridge * np.eye(channels), features.T @ hops)
+        errors = [
+            float(np.linalg.norm(values @ reader - wanted) / np.linalg.norm(wanted))
+            for values, wanted in (
+                rows(codes[:8], noise[:8]),
+                *(rows(own[[index]], self._base[[index]]) for index in range(len(own))),
+            )
+        ]
+        if max(errors) > READABLE:
+            return None
+        gain = float(np.linalg.norm(reader, 2))
+        energy = np.linalg.norm(self._base[:, place.samples], axis=1)
+        return 1.0 - (DISTINCT - 1.2 * max(errors)) * energy / (gain * sizes)
 
     # Encoders with a gradient: downhill.
 
@@ -373,8 +464,10 @@ def _measure(
     theta = np.max([disguised, *(each.theta for each in results)], axis=0)
     closed = any(each.closed for each in results)
     effect = _mean("1 - distance of codes, re unrelated sounds", theta)
+    ceiling = None if closed or _certain(theta) else search.ceiling(site, table.sizes)
     if effect is not None:
-        effect = replace(effect, high=min(effect.high, 1.0) if closed else 1.0)
+        most = 1.0 if ceiling is None else max(effect.high, _mean_high(ceiling))
+        effect = replace(effect, high=min(effect.high if closed else most, 1.0))
     parts = [
         Part(name=f"disguise: {kind}", effect=_mean(kind, table.of_kind(kind)), threshold=THRESHOLD)
         for kind in dict.fromkeys(table.kinds)
@@ -383,6 +476,9 @@ def _measure(
         Part(name=f"search: {each.name}", effect=_mean(each.name, each.theta), threshold=THRESHOLD, note=each.note)
         for each in results
     ]
+    if ceiling is not None:
+        note = "theta at most: the waveform can be read back from the code"
+        parts.append(Part(name="ceiling", effect=_mean("ceiling", ceiling), threshold=THRESHOLD, note=note))
     p = permutation(
         float(np.maximum(disguised, -1.0).mean()),
         lambda draw: float(np.maximum(table.best(draw.permutation(len(theta))), -1.0).mean()),
@@ -398,7 +494,11 @@ def _measure(
         parts=tuple(parts),
         null=Null(kind="disguises exchanged between sounds", draws=DRAWS[effort], p=p),
         sounds=_sounds(design),
-        figures={"theta": [float(each) for each in theta if np.isfinite(each)], "nothing_better_exists": closed},
+        figures={
+            "theta": [float(each) for each in theta if np.isfinite(each)],
+            "nothing_better_exists": closed or ceiling is not None,
+            "values_per_sample": search.values_per_sample(site),
+        },
     )
 
 
@@ -419,6 +519,11 @@ def _mean(name: str, theta: Floats) -> Effect | None:
     if len(theta) < 12:
         return None
     return jackknife(lambda kept: float(theta[kept].mean()), len(theta), name=name, unit="share of distance")
+
+
+def _mean_high(theta: Floats) -> float:
+    effect = _mean("", theta)
+    return 1.0 if effect is None else effect.high
 
 
 def _sounds(design: waveshapes.Disguises) -> tuple:

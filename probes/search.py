@@ -144,15 +144,26 @@ def impulse_matrix(answers: Floats, *, hops: int, frames: int, first: int) -> Fl
     return matrix.reshape(channels * frames, hops * places)
 
 
-def nearest_codes(matrix: Floats, sounds: Floats, *, least: float) -> Floats:
-    """Return, for each sound, the change 'sounds samples' that moves a linear code least and the waveform enough."""
+def nearest_codes(matrix: Floats, sounds: Floats, *, least: float, energies: Floats | None = None) -> Floats:
+    """Return, for each sound, the change that moves a linear code least and the waveform enough.
+
+    Args:
+        matrix: what the code gains by a change, 'values coordinates'; coordinates are samples, or those of changes
+            along orthonormal directions.
+        sounds: the sounds in these coordinates, 'sounds coordinates'.
+        least: distance in waveform to keep.
+        energies: of the whole sounds, where the coordinates do not span them.
+
+    Returns:
+        'sounds coordinates'.
+    """
     values, vectors = np.linalg.eigh(matrix.T @ matrix)
     values = np.maximum(values, 0.0)
     share = least**2
     found = []
-    for sound in sounds:
+    for index, sound in enumerate(sounds):
         along = vectors.T @ sound
-        energy = float(sound @ sound)
+        energy = float(sound @ sound) if energies is None else float(energies[index])
 
         def change(multiplier: float, along: Floats = along) -> Floats:
             rest = values - multiplier * (1.0 - share)
@@ -169,7 +180,7 @@ def nearest_codes(matrix: Floats, sounds: Floats, *, least: float) -> Floats:
             free = values <= values[0] + 1e-9 * values[-1]
             ahead = np.where(free, along, 0.0)
             ahead = ahead / np.linalg.norm(ahead) if np.linalg.norm(ahead) > 0 else free / np.sqrt(free.sum())
-            reach = np.linalg.norm(sound) * np.geomspace(0.05, 50.0, 400)
+            reach = np.sqrt(energy) * np.geomspace(0.05, 50.0, 400)
             enough = [size for size in reach if met(u - size * ahead) >= 0]
             found.append(vectors @ (u - (enough[0] if enough else reach[-1]) * ahead))
             continue

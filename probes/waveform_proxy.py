@@ -197,7 +197,7 @@ class _Order:
 
 
 def _partials(codes: Floats, waveforms: Floats, spectra: Floats) -> tuple[float, float]:
-    cw, cs, ws = codes @ waveforms, codes @ spectra, waveforms @ spectra
+    cw, cs, ws = (float(a @ b) for a, b in ((codes, waveforms), (codes, spectra), (waveforms, spectra)))
     return partial_correlation(cw, cs, ws), partial_correlation(cs, cw, ws)
 
 

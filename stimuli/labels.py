@@ -52,6 +52,10 @@ class NamedSounds:
         return self.notes.stimuli + self.triads.stimuli
 
 
+_Row = tuple[int, int, str, tuple[float, ...]]
+"""Label, register, timbre, MIDI numbers."""
+
+
 def named_sounds(
     rng: np.random.Generator, *, timbres: int, triads: int, voicings: int, seconds: float, harmonics_below_hz: float
 ) -> NamedSounds:
@@ -62,12 +66,11 @@ def named_sounds(
     """
     programs = [f"program:{each}" for each in rng.choice(SUSTAINED_PROGRAMS, timbres - timbres // 2, replace=False)]
     chosen = [*(str(each) for each in rng.choice(ADDITIVE, timbres // 2, replace=False)), *programs]
-    rows = []
+    rows: list[_Row] = []
     for key in range(12):
         for octave in range(OCTAVES):
             for timbre in chosen:
-                midi = LOWEST_MIDI + key + 12 * octave
-                rows.append((key, octave, timbre, (float(midi),)))
+                rows.append((key, octave, timbre, (float(LOWEST_MIDI + key + 12 * octave),)))
     names = tuple(pitch.NAMES[(LOWEST_MIDI + key) % 12] for key in range(12))
     notes = _named(rng, rows, names, seconds, harmonics_below_hz)
     roots = np.sort(rng.choice(12, triads // 2, replace=False))
@@ -83,7 +86,7 @@ def named_sounds(
 
 def _named(
     rng: np.random.Generator,
-    rows: list[tuple[int, int, str, tuple[float, ...]]],
+    rows: list[_Row],
     names: tuple[str, ...],
     seconds: float,
     harmonics_below_hz: float,
@@ -97,5 +100,5 @@ def _named(
         )
         said = f"{names[label]}: {', '.join(pitch.name(round(each)) for each in midi)} ({timbre})"
         stimuli.append(Stimulus(sources, seconds, label=said))
-    label, register, timbres, notes = zip(*rows, strict=True)
-    return Named(tuple(stimuli), names, label, register, timbres, tuple(float(np.mean(each)) for each in notes))
+    labels, registers, timbres, notes = zip(*rows, strict=True)
+    return Named(tuple(stimuli), names, labels, registers, timbres, tuple(float(np.mean(each)) for each in notes))

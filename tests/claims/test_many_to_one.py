@@ -31,9 +31,10 @@ CLAIM = Claim(
         "For each sound the best of many others that differ from it by more than .9 in waveform (independent sounds: "
         "1). The effect is one minus the distance of the two codes over that to unrelated sounds, as heard by the "
         "encoder itself. Above .9 the code is ten times nearer than that of an unrelated sound. Below .7 refutes only "
-        "with an argument that nothing nearer exists: for a linear encoder the nearest code of all is computed; else "
-        "two searches downhill must have come to a stop. Without one the interval stays open above. Interval: "
-        "jackknife over sounds."
+        "with an argument that nothing nearer exists: for a linear encoder the nearest code of all is computed; the "
+        "waveform may be read back from the code, so that codes of different waves are known to differ; or two "
+        "searches downhill must have come to a stop. Without one the interval stays open above. Interval: jackknife "
+        "over sounds."
     ),
 )
 
