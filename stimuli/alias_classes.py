@@ -89,10 +89,13 @@ def _pink(hz: Floats, rng: np.random.Generator, chain: Chain) -> Floats:
 
 
 def _harmonic(hz: Floats, rng: np.random.Generator, chain: Chain) -> Floats:
-    """Power along a note: 3 dB less per octave, and 20 dB less half way between two harmonics."""
-    f0 = float(rng.uniform(150.0, 400.0))
-    if f0 < 2 * chain.rate:
-        f0 = chain.rate * float(rng.uniform(2.0, 5.0))
+    """Power along a note: 3 dB less per octave, and 20 dB less half way between two harmonics.
+
+    Each class has a note of its own: classes do not meet, so that each is another draw.
+    """
+    count = (len(hz), 1)
+    slow = 2 * chain.rate <= 150.0
+    f0 = rng.uniform(150.0, 400.0, count) if slow else chain.rate * rng.uniform(2.0, 5.0, count)
     apart = 2 * np.abs(hz / f0 - np.round(hz / f0))
     return 10.0 ** (-2.0 * apart) / np.maximum(hz, f0)
 
