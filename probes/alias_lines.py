@@ -167,18 +167,20 @@ class Components:
         squares: Floats = np.abs(residual / (1.0 - leverage)[:, None]) ** 2
         return squares
 
+    @property
+    def used(self) -> int:
+        """Components that a least-squares reader uses: the strongest."""
+        return min(self.left.shape[1], int(MOST * len(self.left)))
+
     def r2(self, amplitudes: Complex) -> Floats:
         """R2 of a least-squares reader that has heard endlessly many sounds, 'members': adjusted R2."""
-        error, _ = self.errors(amplitudes)
-        return np.asarray(1.0 - error.mean(axis=0))
-
-    def errors(self, amplitudes: Complex) -> tuple[Floats, Floats]:
-        """Squared errors of that reader, and squared amplitudes re their mean, 'sounds members' each."""
         sounds = len(self.left)
-        used = min(self.left.shape[1], int(MOST * sounds))
-        left, labels = self.left[:, self.left.shape[1] - used :], _unit(amplitudes)
-        error = np.abs(labels - left @ (left.conj().T @ labels)) ** 2
-        return error * sounds / (sounds - used), np.abs(labels) ** 2
+        return np.asarray(1.0 - self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used))
+
+    def residuals(self, amplitudes: Complex) -> tuple[Floats, Floats]:
+        """Squared residuals of least squares re the mean square of each member, 'sounds members'; leverages, 'sounds'."""
+        left, labels = self.left[:, self.left.shape[1] - self.used :], _unit(amplitudes)
+        return np.abs(labels - left @ (left.conj().T @ labels)) ** 2, (np.abs(left) ** 2).sum(axis=1)
 
     def held_out(self, amplitudes: Complex) -> Floats:
         """R2 of a ridge reader held out, scored on the even and on the odd sounds: '2 members'."""

@@ -46,7 +46,7 @@ Sources   Ribeiro & Schön, How Convolutional Neural Networks Deal with Aliasing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,14 +116,51 @@ def _without(site: str, reason: str, *, not_applicable: bool = False) -> Measure
 
 
 @dataclass(frozen=True)
+class _Blocks:
+    """What blocks of sounds contribute to R2 as is, so that it can be had without some: 'classes blocks'."""
+
+    sounds: NDArray[np.float64]
+    """Number of sounds, 'blocks'."""
+    residual: NDArray[np.float64]
+    """Sum of squared residuals."""
+    influence: NDArray[np.float64]
+    """By how much the sum over all sounds falls when a block is left out and the reader learns anew."""
+    amplitude: NDArray[np.float64]
+    """Sum of squared amplitudes."""
+    parameters: NDArray[np.float64]
+    """Of the reader, 'classes'."""
+
+    @classmethod
+    def of(cls, components: Sequence[Components], amplitudes: Sequence[NDArray[Any]]) -> _Blocks:
+        """From the readers and the amplitudes of each class; means over members."""
+        rows = []
+        for each, drawn in zip(components, amplitudes, strict=True):
+            squares, leverage = each.residuals(drawn)
+            squares = squares.mean(axis=1)
+            power = (np.square(np.abs(drawn)) / np.square(np.abs(drawn)).mean(axis=0)).mean(axis=1)
+            rows.append([squares, squares / np.maximum(1.0 - leverage, 1e-9), power])
+        splits = np.array_split(np.arange(len(rows[0][0])), BLOCKS)
+        table = np.array([[[column[split].sum() for split in splits] for column in row] for row in rows])
+        sizes = np.array([float(len(split)) for split in splits])
+        return cls(sizes, table[:, 0], table[:, 1], table[:, 2], np.array([float(each.used) for each in components]))
+
+    def r2(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Mean adjusted R2 of each class without some blocks, ``'classes blocks'``; nan where none is left."""
+        sounds = (self.sounds * kept).sum(axis=1)
+        residual = self.residual.sum(axis=1) - (self.influence * ~kept).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = residual / (sounds - self.parameters) / ((self.amplitude * kept).sum(axis=1) / sounds)
+        return np.where(sounds > self.parameters, 1.0 - error, np.nan)
+
+
+@dataclass(frozen=True)
 class _Cells:
     """R2 per class and member: 'classes members', of the table of two by two."""
 
     full_linear: NDArray[np.float64]
     linear: NDArray[np.float64]
     as_is: NDArray[np.float64]
-    blocks: NDArray[np.float64]
-    """Squared errors as is, and squared amplitudes, of blocks of sounds: '2 classes blocks'."""
+    blocks: _Blocks
 
 
 class _Play:
@@ -203,12 +240,11 @@ class _Play:
         lines = range(len(classes.lines))
         components = [Components.of(alias_lines.by_class(features, index)) for index in lines]
         power = received.sum(axis=-1)
-        errors = [each.errors(flat.drawn[:, index]) for index, each in enumerate(components)]
         cells = _Cells(
             power / (power + NOISE * mean),
             np.stack([alias_lines.best_r2(v, p, NOISE * mean) for v, p in zip(found, flat.power, strict=True)]),
-            np.stack([1.0 - error.mean(axis=0) for error, _ in errors]),
-            np.stack([[_blocks(each.mean(axis=1)) for each in pair] for pair in errors], axis=1),
+            np.stack([each.r2(flat.drawn[:, index]) for index, each in enumerate(components)]),
+            _Blocks.of(components, [flat.drawn[:, index] for index in lines]),
         )
         effect = _cost(cells, cells.full_linear, "R2(full-rate linear twin) - R2(as is)")
         parts = [
@@ -325,18 +361,12 @@ class _Play:
         return ((f"a dense sound: {flat.label}", flat), (f"two tones: {pair.label}", pair))
 
 
-def _blocks(per_sound: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([block.sum() for block in np.array_split(per_sound, BLOCKS)])
-
-
 def _cost(cells: _Cells, of: NDArray[np.float64], name: str) -> Effect:
     """R2 of a twin less R2 as is, with classes and blocks of sounds as crossed factors."""
     twin = of.mean(axis=1)
 
     def statistic(kept: NDArray[np.bool_]) -> float:
-        error, amplitude = (cells.blocks * kept).sum(axis=2)
-        inside = amplitude > 0
-        return float((twin[inside] - 1.0 + error[inside] / amplitude[inside]).mean())
+        return float(np.nanmean(twin - cells.blocks.r2(kept)))
 
     return jackknife_two_way(statistic, (len(twin), BLOCKS), name=name, unit="R2")
 
