@@ -44,8 +44,8 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "dequantise": "callable: codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames'.",
     "reconstruct": "callable: waveforms 'batch samples', bandwidth_kbps= -> 'batch samples', back from their codes.",
     "tags": "tuple of str, what a classifier names, in the order of its outputs.",
-    "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with every "
-    "stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one of this "
+    "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with "
+    "every stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one of this "
     "encoder's), and with its nonlinearities replaced by their derivatives at rest.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }

@@ -12,8 +12,8 @@ Stimuli   `stimuli.alias_classes`: 256 members of each of 12 alias classes (all,
 Readout   complex amplitude of each channel at the partial's own line, over one period: at the frame rate the alias
           line, which its class shares; in the twin the line at its frequency, which it has to itself. As many channels,
           and as many seconds, for both.
-Reader    `alias_lines.Components.r2`: least squares, corrected for the finite number of sounds (adjusted R2). What ridge
-          regression finds, held out, stands in the figures.
+Reader    `alias_lines.Components.r2`: least squares, corrected for the finite number of sounds (adjusted R2). What
+          ridge regression finds, held out, stands in the figures.
           Both hear noise 50 dB below the mean partial, so that what a filter has removed counts as removed.
 Formula   effect = R2(full-rate linear twin) - R2(as is), mean over partials.
 Twin      A linear system answers a lone partial at its alias line exactly as its full-rate twin answers it at its own:
@@ -24,9 +24,9 @@ Twin      A linear system answers a lone partial at its alias line exactly as it
 Parts     The table of two by two. Downsampling alone: the linear twin at full rate against the one at the frame rate,
           R2 = p v^H C^-1 v with C = sum p v v^H + noise (`alias_lines.best_r2`). Nonlinearity alone, at the frame rate:
           that against the encoder as it is. Where the encoder offers its full-rate variant, nonlinearity at full rate,
-          and the interaction of the two (not at quick; on few sounds, so rather too large than too small). Sizes from the
-          mean: R2 of the partials' powers, without their phases, from the code's mean over a period, where a code that
-          rectifies holds them; there all partials share one line. Two-tone intermodulation: share of the code's power
+          and the interaction of the two (not at quick; from few sounds, so rough). Sizes from the mean: R2 of the
+          partials' powers, without their phases, from the code's mean over a period, where a code that rectifies holds
+          them; there all partials share one line. Two-tone intermodulation: share of the code's power
           off the lines of the two tones.
 Interval  two-way jackknife over alias classes, 12, and blocks of sounds, 16: members of a class compete for the same
           channels, so a class is the unit; and a loud sound is bent more in all classes at once.

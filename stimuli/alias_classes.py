@@ -53,7 +53,7 @@ class AliasClasses:
     @property
     def hz(self) -> Floats:
         """Frequencies, ``'classes members'``."""
-        return self.harmonics * self.fundamental_hz
+        return np.asarray(self.harmonics * self.fundamental_hz, dtype=np.float64)
 
     @property
     def mirrored(self) -> NDArray[np.bool_]:
@@ -140,7 +140,7 @@ def dense(
 
 @dataclass(frozen=True)
 class Alone:
-    """Clips that hold one member of each class: clip i holds ``members[class, i]`` with amplitude ``drawn[class, i]``."""
+    """Clips of one member of each class: clip i holds ``members[class, i]`` with amplitude ``drawn[class, i]``."""
 
     stimuli: tuple[Stimulus, ...]
     members: NDArray[np.intp]
@@ -184,7 +184,7 @@ def lone(rng: np.random.Generator, classes: AliasClasses, *, seconds: float, rms
     size = rms * math.sqrt(2.0 / count)
     stimuli, drawn = [], np.empty((count, members), dtype=np.complex128)
     rows = np.arange(count)
-    for index, seed in enumerate(rng.integers(2**31, size=members)):
+    for index, seed in enumerate(rng.integers(2**31, size=members).tolist()):
         spectrum = LineSpectrum(
             classes.fundamental_hz, tuple(classes.harmonics[rows, order[:, index]].tolist()), (size,) * count
         )

@@ -42,9 +42,7 @@ class Stimulus:
         object.__setattr__(self, "sources", tuple(self.sources))
         for each in self.sources:
             if not isinstance(each, Tone | Noise | Click | Render | Multisine):
-                raise TypeError(
-                    f"sources must hold Tone, Noise, Click, Render or Multisine, not {type(each).__name__}"
-                )
+                raise TypeError(f"sources must hold Tone, Noise, Click, Render or Multisine, not {type(each).__name__}")
         number(self, "seconds", above=0.0, unit="s")
         number(self, "ramp_seconds", least=0.0, most=self.seconds / 2.0, unit="s, half of seconds")
         if len(self._noises(at_snr=True)) > 1:
