@@ -45,8 +45,8 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "reconstruct": "callable: waveforms 'batch samples', bandwidth_kbps= -> 'batch samples', back from their codes.",
     "tags": "tuple of str, what a classifier names, in the order of its outputs.",
     "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with "
-    "every stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one of this "
-    "encoder's), and with its nonlinearities replaced by their derivatives at rest.",
+    "every stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one "
+    "of this encoder's), and with its nonlinearities replaced by their derivatives at rest.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }
 """Everything an encoder may offer beyond the contract, and what is assumed where it does not."""

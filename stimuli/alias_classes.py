@@ -184,11 +184,12 @@ def lone(rng: np.random.Generator, classes: AliasClasses, *, seconds: float, rms
     size = rms * math.sqrt(2.0 / count)
     stimuli, drawn = [], np.empty((count, members), dtype=np.complex128)
     rows = np.arange(count)
-    for index, seed in enumerate(rng.integers(2**31, size=members).tolist()):
+    seeds = np.asarray(rng.integers(2**31, size=members))
+    for index in range(members):
         spectrum = LineSpectrum(
             classes.fundamental_hz, tuple(classes.harmonics[rows, order[:, index]].tolist()), (size,) * count
         )
-        source = Multisine(spectrum, int(seed), sized=False)
+        source = Multisine(spectrum, int(seeds[index]), sized=False)
         stimuli.append(Stimulus((source,), seconds, label=f"{count} soft partials, one of each alias class"))
         turned = classes.mirrored[rows, order[:, index]]
         drawn[:, index] = size * np.where(turned, source.drawn.conj(), source.drawn)
