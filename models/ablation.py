@@ -7,9 +7,9 @@ what it sees in the encoder as it is, padding, memory and all. So every hop-th f
 
 `derivative_at_rest` is the derivative of a function of waveforms at silence, by a central difference in float64.
 
-`linear_at_rest` replaces rectifiers and maxima in a network of modules. A ReLU becomes a gain for each channel, 1 or 0 as
-it stands at silence. A maximum over a pool becomes the mean: where all inputs are equal, as at rest, it has no derivative,
-and the mean is the centre of its subgradients; likewise one half for a ReLU that stands at 0.
+`linear_at_rest` replaces rectifiers and maxima in a network of modules. A ReLU becomes a gain for each channel, 1 or 0
+as it stands at silence. A maximum over a pool becomes the mean: where all inputs are equal, as at rest, it has no
+derivative, and the mean is the centre of its subgradients; likewise one half for a ReLU that stands at 0.
 """
 
 from __future__ import annotations
@@ -97,11 +97,8 @@ def can_be_spread(layers: nn.Sequential) -> bool:
         can_be_spread(layer)
         if isinstance(layer, nn.Sequential)
         else not strided(layer)
-        or (isinstance(layer, nn.Conv1d)
-        and isinstance(layer.padding, tuple)
-        and layer.padding_mode == "zeros")
-        or (isinstance(layer, nn.MaxPool1d | nn.AvgPool1d)
-        and layer.padding in (0, (0,)))
+        or (isinstance(layer, nn.Conv1d) and isinstance(layer.padding, tuple) and layer.padding_mode == "zeros")
+        or (isinstance(layer, nn.MaxPool1d | nn.AvgPool1d) and layer.padding in (0, (0,)))
         or all(hasattr(layer, each) for each in ("pad_mode", "causal", "conv"))
         for layer in layers
     )
@@ -189,11 +186,11 @@ def _phases(values: Tensor, spread: int) -> Tensor:
 
 
 def _interleaved(phases: Tensor, spread: int) -> Tensor:
-    batch, channels, samples = phases.shape
+    _, channels, samples = phases.shape
     return phases.reshape(-1, spread, channels, samples).permute(0, 2, 3, 1).reshape(-1, channels, samples * spread)
 
 
-def _at_stride_one(layer: nn.Module, values: Tensor) -> Tensor:
+def _at_stride_one(layer: Any, values: Tensor) -> Tensor:
     """Return what a strided convolution or pool gives at every sample, as many as there are."""
     if isinstance(layer, nn.Conv1d) and isinstance(layer.padding, tuple) and layer.padding_mode == "zeros":
         left, gap = layer.padding[0], layer.dilation[0]
@@ -214,7 +211,8 @@ def _at_stride_one(layer: nn.Module, values: Tensor) -> Tensor:
         padded = nn.functional.pad(values, (left, 0), mode=layer.pad_mode)
         padded = nn.functional.pad(padded, (0, (taps - 1) * gap - left + stride))
         weight, bias = _weight(convolution), convolution.bias
-        return layer.conv.norm(nn.functional.conv1d(padded, weight, bias, 1, 0, gap, convolution.groups))
+        heard: Tensor = layer.conv.norm(nn.functional.conv1d(padded, weight, bias, 1, 0, gap, convolution.groups))
+        return heard
     raise ValueError(f"{type(layer).__name__} has a stride inside and cannot be spread")
 
 

@@ -103,11 +103,11 @@ def drifting_decimator(
 ) -> ReferenceEncoder:
     """Return a `graded_decimator` whose filters are other ones for sounds softer than `DRIFT_RMS`, in part or whole.
 
-    The level is the RMS over a tenth of a second around the frame. Above it a partial at f is heard as `graded_decimator`
-    hears it; below it through random filters of 32 taps that do not cut off anywhere and are drawn apart, so as some
-    other partial might be. At either level the encoder is linear, but what soft sounds tell is true of soft sounds only.
-    `drift` is the share of power that the other filters have in those for soft sounds: at 0 the encoder is a graded
-    decimator at all levels.
+    The level is the RMS over a tenth of a second around the frame. Above it a partial at f is heard as
+    `graded_decimator` hears it; below it through random filters of 32 taps that do not cut off anywhere and are drawn
+    apart, so as some other partial might be. At either level the encoder is linear, but what soft sounds tell is true
+    of soft sounds only. `drift` is the share of power that the other filters have in those for soft sounds: at 0 the
+    encoder is a graded decimator at all levels.
     """
     if not 0.0 <= drift <= 1.0:
         raise ValueError(f"drift={drift} must lie in 0..1")

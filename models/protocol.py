@@ -46,9 +46,9 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "members": "dict name -> (first channel, beyond the last), for a code that holds many encoders: a zoo.",
     "composes_as": "dict name -> name, with members: whose composition is to be counted as whose. Absent: its own.",
     "tags": "tuple of str, what a classifier names, in the order of its outputs.",
-    "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with every "
-    "stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one of this "
-    "encoder's), and with its nonlinearities replaced by their derivatives at rest.",
+    "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with "
+    "every stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one "
+    "of this encoder's), and with its nonlinearities replaced by their derivatives at rest.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }
 """Everything an encoder may offer beyond the contract, and what is assumed where it does not."""

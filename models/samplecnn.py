@@ -211,7 +211,9 @@ class SampleCNNEncoder:
             sample_rate=self.sample_rate,
             frame_rates={site: self.frame_rates[site] for site in sites},
             margin_seconds={site: self.margin_seconds[site] for site in sites},
-            function=lambda samples: {site: values for site, values in inner._forward(samples).items() if site in sites},
+            function=lambda samples: {
+                site: values for site, values in inner._forward(samples).items() if site in sites
+            },
             device=self.device,
         )
 

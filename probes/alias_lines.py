@@ -135,7 +135,7 @@ def _power(values: Complex) -> float:
 def responses(alone: Alone, heard: Complex, inverted: Complex | None = None) -> Complex:
     """Return v, ``'classes members channels'``, from answers to lone members, ``'clips channels classes'``."""
     odd = heard if inverted is None else (heard - inverted) / 2
-    count, clips = alone.members.shape
+    count = len(alone.members)
     found = np.full((count, int(alone.members.max()) + 1, heard.shape[1]), np.nan, dtype=np.complex128)
     for index in range(count):
         found[index, alone.members[index]] = odd[:, :, index] / alone.drawn[index][:, None]
@@ -167,13 +167,20 @@ class Components:
         squares: Floats = np.abs(residual / (1.0 - leverage)[:, None]) ** 2
         return squares
 
+    @property
+    def used(self) -> int:
+        """Components that a least-squares reader uses: the strongest."""
+        return min(self.left.shape[1], int(MOST * len(self.left)))
+
     def r2(self, amplitudes: Complex) -> Floats:
         """R2 of a least-squares reader that has heard endlessly many sounds, 'members': adjusted R2."""
         sounds = len(self.left)
-        used = min(self.left.shape[1], int(MOST * sounds))
-        left, labels = self.left[:, self.left.shape[1] - used :], _unit(amplitudes)
-        error = (np.abs(labels - left @ (left.conj().T @ labels)) ** 2).mean(axis=0)
-        return np.asarray(1.0 - error * sounds / (sounds - used))
+        return np.asarray(1.0 - self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used))
+
+    def residuals(self, amplitudes: Complex) -> tuple[Floats, Floats]:
+        """Squared residuals re the mean square of each member, 'sounds members', and leverages, 'sounds'."""
+        left, labels = self.left[:, self.left.shape[1] - self.used :], _unit(amplitudes)
+        return np.abs(labels - left @ (left.conj().T @ labels)) ** 2, (np.abs(left) ** 2).sum(axis=1)
 
     def held_out(self, amplitudes: Complex) -> Floats:
         """R2 of a ridge reader held out, scored on the even and on the odd sounds: '2 members'."""
@@ -195,8 +202,8 @@ def _unit(amplitudes: Complex) -> Complex:
 def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
     """Return R2 of the best linear reader of a class, 'members': p v^H C^-1 v with C = sum p v v^H + noise.
 
-    With A the columns sqrt(p) v it is the diagonal of A^H (A A^H + noise)^-1 A, or of G (G + noise)^-1 with G = A^H A (by
-    the matrix inversion lemma), whichever is smaller: then rounding adds nothing to its sum.
+    With A the columns sqrt(p) v it is the diagonal of A^H (A A^H + noise)^-1 A, or of G (G + noise)^-1 with G = A^H A
+    (by the matrix inversion lemma), whichever is smaller: then rounding adds nothing to its sum.
 
     Args:
         responses: v, 'members channels'.
@@ -224,8 +231,8 @@ MEMBERS = 256
 """Of each alias class sound together, or as many as it has: fewer would leave room in most codes for all of them."""
 
 SOFT_RMS = (0.0002, 0.002)
-"""Levels at which a derivative is looked for: 74 and 54 dB below full scale. The softer one is nearer to rest, the louder
-one further above the rounding of a code that is large at rest."""
+"""Levels at which a derivative is looked for: 74 and 54 dB below full scale. The softer one is nearer to rest, the
+louder one further above the rounding of a code that is large at rest."""
 
 DENSE_RMS = 0.1
 CHECKED = 8
@@ -298,18 +305,18 @@ def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group]
                 sites, f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
             )
             continue
-        size = SIZES[effort]
+        tokens, families = SIZES[effort]["tokens"], SIZES[effort]["families"]
         seconds = ear.seconds(FRAMES, sites=sites)
         classes = draw_classes(rng, chain=chain, classes=CLASSES, members=MEMBERS)
         alone = lone(rng, classes, seconds=seconds, rms=SOFT_RMS[0])
-
-        def play(tokens: int, classes: AliasClasses = classes, seconds: float = seconds) -> dict[str, Performances]:
-            return {
-                family: dense(rng, classes, family=family, tokens=tokens, seconds=seconds, rms=DENSE_RMS)
-                for family in size["families"]
+        played, apart = (
+            {
+                family: dense(rng, classes, family=family, tokens=count, seconds=seconds, rms=DENSE_RMS)
+                for family in families
             }
-
-        found.append(Group(sites, classes, alone, play(size["tokens"]), play(RESIDUALS), seconds))
+            for count in (tokens, RESIDUALS)
+        )
+        found.append(Group(sites, classes, alone, played, apart, seconds))
     return found, out
 
 

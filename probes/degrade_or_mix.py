@@ -12,8 +12,8 @@ Stimuli   `stimuli.alias_classes`: 256 members of each of 12 alias classes (all,
 Readout   complex amplitude of each channel at the partial's own line, over one period: at the frame rate the alias
           line, which its class shares; in the twin the line at its frequency, which it has to itself. As many channels,
           and as many seconds, for both.
-Reader    `alias_lines.Components.r2`: least squares, corrected for the finite number of sounds (adjusted R2). What ridge
-          regression finds, held out, stands in the figures.
+Reader    `alias_lines.Components.r2`: least squares, corrected for the finite number of sounds (adjusted R2). What
+          ridge regression finds, held out, stands in the figures.
           Both hear noise 50 dB below the mean partial, so that what a filter has removed counts as removed.
 Formula   effect = R2(full-rate linear twin) - R2(as is), mean over partials.
 Twin      A linear system answers a lone partial at its alias line exactly as its full-rate twin answers it at its own:
@@ -24,9 +24,12 @@ Twin      A linear system answers a lone partial at its alias line exactly as it
 Parts     The table of two by two. Downsampling alone: the linear twin at full rate against the one at the frame rate,
           R2 = p v^H C^-1 v with C = sum p v v^H + noise (`alias_lines.best_r2`). Nonlinearity alone, at the frame rate:
           that against the encoder as it is. Where the encoder offers its full-rate variant, nonlinearity at full rate,
-          and the interaction of the two (not at quick; on few sounds, so rather too large than too small). Two-tone
-          intermodulation: share of the code's power off the lines of the two tones.
-Interval  jackknife over alias classes, 12: their members compete for the same channels, so a class is the unit.
+          and the interaction of the two (not at quick; from few sounds, so rough). Sizes from the mean: R2 of the
+          partials' powers, without their phases, from the code's mean over a period, where a code that rectifies holds
+          them; there all partials share one line. Two-tone intermodulation: share of the code's power
+          off the lines of the two tones.
+Interval  two-way jackknife over alias classes, 12, and blocks of sounds, 16: members of a class compete for the same
+          channels, so a class is the unit; and a loud sound is bent more in all classes at once.
 Null      which sound had which amplitudes, permuted: R2 as is falls to 0, and the effect to its largest value; p is the
           share of permutations with as small an effect, so it is small where the code tells anything.
 Large     .1: a tenth of the variance of a partial's amplitude is gone; .05 is what two such measurements may differ by.
@@ -43,7 +46,7 @@ Sources   Ribeiro & Schön, How Convolutional Neural Networks Deal with Aliasing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +61,7 @@ from . import alias_lines
 from .alias_lines import Components, Derivative, GridLines, Group
 from .hearing import Answer, Ear, Listen, Probe
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife
+from .statistics import jackknife, jackknife_two_way
 
 VERSION = 1
 THRESHOLD = Threshold(0.1, 0.05)
@@ -75,6 +78,9 @@ FULL_RATE_MEMBERS = 16
 PAIRS = 12
 LOUDER_DB = 20.0 * np.log10(alias_lines.DENSE_RMS / alias_lines.SOFT_RMS[0])
 """From soft to ordinary level: a linear variant needs no soft sounds."""
+
+BLOCKS = 16
+"""Of sounds, which are the second factor of the interval."""
 
 DRAWS = {"quick": 19, "standard": 99, "thorough": 199}
 
@@ -110,12 +116,51 @@ def _without(site: str, reason: str, *, not_applicable: bool = False) -> Measure
 
 
 @dataclass(frozen=True)
+class _Blocks:
+    """What blocks of sounds contribute to R2 as is, so that it can be had without some: 'classes blocks'."""
+
+    sounds: NDArray[np.float64]
+    """Number of sounds, 'blocks'."""
+    residual: NDArray[np.float64]
+    """Sum of squared residuals."""
+    influence: NDArray[np.float64]
+    """By how much the sum over all sounds falls when a block is left out and the reader learns anew."""
+    amplitude: NDArray[np.float64]
+    """Sum of squared amplitudes."""
+    parameters: NDArray[np.float64]
+    """Of the reader, 'classes'."""
+
+    @classmethod
+    def of(cls, components: Sequence[Components], amplitudes: Sequence[NDArray[Any]]) -> _Blocks:
+        """From the readers and the amplitudes of each class; means over members."""
+        rows = []
+        for each, drawn in zip(components, amplitudes, strict=True):
+            squares, leverage = each.residuals(drawn)
+            squares = squares.mean(axis=1)
+            power = (np.square(np.abs(drawn)) / np.square(np.abs(drawn)).mean(axis=0)).mean(axis=1)
+            rows.append([squares, squares / np.maximum(1.0 - leverage, 1e-9), power])
+        splits = np.array_split(np.arange(len(rows[0][0])), BLOCKS)
+        table = np.array([[[column[split].sum() for split in splits] for column in row] for row in rows])
+        sizes = np.array([float(len(split)) for split in splits])
+        return cls(sizes, table[:, 0], table[:, 1], table[:, 2], np.array([float(each.used) for each in components]))
+
+    def r2(self, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Mean adjusted R2 of each class without some blocks, ``'classes blocks'``; nan where none is left."""
+        sounds = (self.sounds * kept).sum(axis=1)
+        residual = self.residual.sum(axis=1) - (self.influence * ~kept).sum(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = residual / (sounds - self.parameters) / ((self.amplitude * kept).sum(axis=1) / sounds)
+        return np.where(sounds > self.parameters, 1.0 - error, np.nan)
+
+
+@dataclass(frozen=True)
 class _Cells:
     """R2 per class and member: 'classes members', of the table of two by two."""
 
     full_linear: NDArray[np.float64]
     linear: NDArray[np.float64]
     as_is: NDArray[np.float64]
+    blocks: _Blocks
 
 
 class _Play:
@@ -142,6 +187,7 @@ class _Play:
         asked: dict[str, Listen] = {}
         if judged:
             asked["dense"] = Listen(group.dense["flat"].stimuli, group.readout, judged)
+            asked["means"] = Listen(group.dense["flat"].stimuli, GridLines(FRAMES, (0,)), judged)
             every = GridLines(FRAMES, tuple(range(FRAMES // 2 + 1)))
             asked["pairs"] = Listen(tuple(stimulus for stimulus, _ in self.pairs), every, judged)
         if self.by_ear:
@@ -198,11 +244,17 @@ class _Play:
             power / (power + NOISE * mean),
             np.stack([alias_lines.best_r2(v, p, NOISE * mean) for v, p in zip(found, flat.power, strict=True)]),
             np.stack([each.r2(flat.drawn[:, index]) for index, each in enumerate(components)]),
+            _Blocks.of(components, [flat.drawn[:, index] for index in lines]),
         )
-        effect = _difference(cells.full_linear, cells.as_is, "R2(full-rate linear twin) - R2(as is)")
+        effect = _cost(cells, cells.full_linear, "R2(full-rate linear twin) - R2(as is)")
         parts = [
             self._part("downsampling alone", cells.full_linear, cells.linear, "R2(full-rate linear) - R2(linear)"),
-            self._part("nonlinearity alone", cells.linear, cells.as_is, "R2(linear) - R2(as is)", "at the frame rate"),
+            Part(
+                name="nonlinearity alone",
+                effect=_cost(cells, cells.linear, "R2(linear) - R2(as is)"),
+                threshold=THRESHOLD,
+                note="at the frame rate",
+            ),
         ]
         table = {
             "full rate, linear": float(cells.full_linear.mean()),
@@ -223,6 +275,7 @@ class _Play:
                 self._part("nonlinearity alone, full rate", own, full, "R2(full-rate linear) - R2(full rate)", note),
                 self._part("interaction", own - linear, full - as_is, "interaction of the two", note),
             ]
+        parts.append(self._sizes(heard["means"][site], cells))
         parts.append(
             Part(
                 name="two-tone intermodulation",
@@ -268,6 +321,19 @@ class _Play:
                 r2[index, place] = Components.of(own).r2(drawn[:, None])[0]
         return r2
 
+    def _sizes(self, means: NDArray[Any], cells: _Cells) -> Part:
+        """What the mean over a period tells of the power of each partial, for codes that rectify."""
+        drawn = np.square(np.abs(self.group.dense["flat"].drawn)).reshape(len(means), -1)
+        features = means[:, :, 0].real.astype(np.complex128)
+        read = Components.of(features - features.mean(axis=0)).r2((drawn - drawn.mean(axis=0)).astype(np.complex128))
+        return self._part(
+            "sizes from the mean",
+            cells.full_linear,
+            read.reshape(cells.as_is.shape),
+            "R2(full-rate linear) - R2(powers from the mean)",
+            "a code that rectifies holds sizes in its mean, no more of them than channels",
+        )
+
     def _intermodulation(self, heard: NDArray[Any]) -> Effect | None:
         power = np.square(np.abs(heard)).sum(axis=1) * np.array([0.5, *[1.0] * (FRAMES // 2 - 1), 0.5])
         total = power.sum(axis=1)
@@ -293,6 +359,16 @@ class _Play:
         pair = self.pairs[0][0]
         flat = self.group.dense["flat"].stimuli[0]
         return ((f"a dense sound: {flat.label}", flat), (f"two tones: {pair.label}", pair))
+
+
+def _cost(cells: _Cells, of: NDArray[np.float64], name: str) -> Effect:
+    """R2 of a twin less R2 as is, with classes and blocks of sounds as crossed factors."""
+    twin = of.mean(axis=1)
+
+    def statistic(kept: NDArray[np.bool_]) -> float:
+        return float(np.nanmean(twin - cells.blocks.r2(kept)))
+
+    return jackknife_two_way(statistic, (len(twin), BLOCKS), name=name, unit="R2")
 
 
 def _difference(more: NDArray[np.float64], less: NDArray[np.float64], name: str) -> Effect:

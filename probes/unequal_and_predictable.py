@@ -6,8 +6,8 @@ architecture design)". In words: partials that fold onto one line compete for th
 from how strong each is (the signal) and from how the encoder answers it and its rivals (the architecture). So measure
 the answers with soft sounds, one partial at a time, predict, and then play dense sounds and see who was there.
 
-Stimuli     `stimuli.alias_classes`: 256 members of each of 12 alias classes (all, where a class has fewer), in sounds of
-            several families, which have the same members at different strengths: flat, like the harmonics of a note,
+Stimuli     `stimuli.alias_classes`: 256 members of each of 12 alias classes (all, where a class has fewer), in sounds
+            of several families, which have the same members at different strengths: flat, like the harmonics of a note,
             pink. Sizes and phases drawn anew in each sound; -20 dB re full scale.
 Prediction  rho(f) = p v^H C^-1 v with C = sum over the class of p v v^H + sigma^2: R2 of the best linear reader of an
             encoder that answers linearly and adds noise. p from the spectrum, v(f) from soft sounds

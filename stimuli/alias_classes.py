@@ -53,7 +53,7 @@ class AliasClasses:
     @property
     def hz(self) -> Floats:
         """Frequencies, ``'classes members'``."""
-        return self.harmonics * self.fundamental_hz
+        return np.asarray(self.harmonics * self.fundamental_hz, dtype=np.float64)
 
     @property
     def mirrored(self) -> NDArray[np.bool_]:
@@ -89,10 +89,13 @@ def _pink(hz: Floats, rng: np.random.Generator, chain: Chain) -> Floats:
 
 
 def _harmonic(hz: Floats, rng: np.random.Generator, chain: Chain) -> Floats:
-    """Power along a note: 3 dB less per octave, and 20 dB less half way between two harmonics."""
-    f0 = float(rng.uniform(150.0, 400.0))
-    if f0 < 2 * chain.rate:
-        f0 = chain.rate * float(rng.uniform(2.0, 5.0))
+    """Power along a note: 3 dB less per octave, and 20 dB less half way between two harmonics.
+
+    Each class has a note of its own: classes do not meet, so that each is another draw.
+    """
+    count = (len(hz), 1)
+    slow = 2 * chain.rate <= 150.0
+    f0 = rng.uniform(150.0, 400.0, count) if slow else chain.rate * rng.uniform(2.0, 5.0, count)
     apart = 2 * np.abs(hz / f0 - np.round(hz / f0))
     return 10.0 ** (-2.0 * apart) / np.maximum(hz, f0)
 
@@ -137,7 +140,7 @@ def dense(
 
 @dataclass(frozen=True)
 class Alone:
-    """Clips that hold one member of each class: clip i holds ``members[class, i]`` with amplitude ``drawn[class, i]``."""
+    """Clips of one member of each class: clip i holds ``members[class, i]`` with amplitude ``drawn[class, i]``."""
 
     stimuli: tuple[Stimulus, ...]
     members: NDArray[np.intp]
@@ -181,11 +184,12 @@ def lone(rng: np.random.Generator, classes: AliasClasses, *, seconds: float, rms
     size = rms * math.sqrt(2.0 / count)
     stimuli, drawn = [], np.empty((count, members), dtype=np.complex128)
     rows = np.arange(count)
-    for index, seed in enumerate(rng.integers(2**31, size=members)):
+    seeds = np.asarray(rng.integers(2**31, size=members))
+    for index in range(members):
         spectrum = LineSpectrum(
             classes.fundamental_hz, tuple(classes.harmonics[rows, order[:, index]].tolist()), (size,) * count
         )
-        source = Multisine(spectrum, int(seed), sized=False)
+        source = Multisine(spectrum, int(seeds[index]), sized=False)
         stimuli.append(Stimulus((source,), seconds, label=f"{count} soft partials, one of each alias class"))
         turned = classes.mirrored[rows, order[:, index]]
         drawn[:, index] = size * np.where(turned, source.drawn.conj(), source.drawn)

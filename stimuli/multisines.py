@@ -40,7 +40,8 @@ class LineSpectrum:
             raise ValueError(f"fundamental_hz={self.fundamental_hz!r} must be positive (Hz)")
         if not self.harmonics or len(self.harmonics) != len(self.amplitudes):
             raise ValueError(
-                f"{len(self.harmonics)} harmonics and {len(self.amplitudes)} amplitudes must be equally many, at least one"
+                f"{len(self.harmonics)} harmonics and {len(self.amplitudes)} amplitudes must be equally many, at least "
+                "one"
             )
         if min(self.harmonics) < 1 or len(set(self.harmonics)) != len(self.harmonics):
             raise ValueError("harmonics must be different whole numbers of at least 1")

@@ -41,7 +41,7 @@ CLAIM = Claim(
         "The effect is the difference in explained variance, mean over partials; R2 of the code is corrected for the "
         "finite number of sounds, so that many channels are no handicap. Above .1 a tenth of a partial's variance is "
         "lost; below .05 next to nothing. The parts tell apart what the strides and what the nonlinearities cost. "
-        "Interval: jackknife over alias classes."
+        "Interval: two-way jackknife over alias classes and blocks of sounds."
     ),
 )
 

@@ -26,22 +26,23 @@ CLAIM = Claim(
     ),
     family="alias_classes",
     explanation=(
-        "Where hundreds of tones fold onto one another they compete for room in the code, as in an auction. A tone bids "
-        "with how loud it is, and with how unlike its rivals the encoder hears it. We first play each tone by itself, "
-        "very softly, and note how the encoder answers. From these answers and the loudness of all tones we predict who "
-        "will win. Then we play all of them at once, hundreds of times, and count who can be read from the code. That "
-        "loud tones win surprises nobody; the question is whether, among tones as loud and as high as each other, the "
-        "prediction still tells winners from losers."
+        "Where hundreds of tones fold onto one another they compete for room in the code, as in an auction. A tone "
+        "bids with how loud it is, and with how unlike its rivals the encoder hears it. We first play each tone by "
+        "itself, very softly, and note how the encoder answers. From these answers and the loudness of all tones we "
+        "predict who will win. Then we play all of them at once, hundreds of times, and count who can be read from the "
+        "code. That loud tones win surprises nobody; the question is whether, among tones as loud and as high as each "
+        "other, the prediction still tells winners from losers."
     ),
     method=(
         "256 members of each of 12 alias classes, in flat, harmonic and pink dense sounds. Prediction: the share of a "
         "partial's variance that the best linear reader can recover, given the encoder's small-signal responses, the "
         "spectrum, and noise as strong as what is not linear in other sounds; nothing is fitted to the sounds that are "
         "predicted. Measurement: R2 of each partial's complex amplitude from the channels at its alias line, by least "
-        "squares, corrected for the finite number of sounds. The effect is their rank correlation within a class, given "
-        "power and frequency of the partials. Above .3 the architecture's part is real; below .1 it is not. On the reference whose "
-        "answers to soft sounds belong to other frequencies it must vanish. Where the code has more channels than there "
-        "are members, or no derivative at rest, there is no verdict. Interval: jackknife over alias classes."
+        "squares, corrected for the finite number of sounds. The effect is their rank correlation within a class, "
+        "given power and frequency of the partials. Above .3 the architecture's part is real; below .1 it is not. On "
+        "the reference whose answers to soft sounds belong to other frequencies it must vanish. Where the code has "
+        "more channels than there are members, or no derivative at rest, there is no verdict. Interval: jackknife over "
+        "alias classes."
     ),
 )
 

@@ -100,7 +100,7 @@ def test_strides_cost_what_channels_cannot_count(keep: int) -> None:
 
 @pytest.mark.parametrize("cube", [19.0, 37.0])
 def test_a_cube_costs_what_bussgang_says(cube: float) -> None:
-    """X + c x^3 of a Gaussian of variance s^2: gain 1 + 3 c s^2, and a remainder of variance 6 c^2 s^6.
+    """A Gaussian of variance s^2 through x + c x^3: gain 1 + 3 c s^2, and a remainder of variance 6 c^2 s^6.
 
     The remainder spreads evenly over all lines below Nyquist, 16 times the hop; the partials sound on 12 times 256.
     """

@@ -204,7 +204,7 @@ def test_roving_moves_each_source_by_its_own_offset_within_bounds():
         (
             lambda: Stimulus((Partial(440.0, 0.1),), 1.0),
             TypeError,
-            "sources must hold Tone, Noise, Click, Render or Recording, not Partial",
+            "sources must hold Tone, Noise, Click, Render, Multisine or Recording, not Partial",
         ),
         (lambda: Stimulus((), 0.0), ValueError, r"seconds=0.0 must be above 0.0 \(s\)"),
         (lambda: Stimulus((), 0.1, 0.06), ValueError, r"ramp_seconds=0.06 must be at most 0.05"),
