@@ -6,8 +6,8 @@ decimators with an anti-alias filter or without; a Fourier transform, and some o
 of the whole spectrum, alone or beside a bank; two numbers; filters drawn at random, before a rectifier.
 
 The site ``latent`` holds the channels of all members; `members` says which are whose, as (first, beyond the last).
-`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` those that are
-separable only trade it with those that are separable and stable: a world in which separability is enough.
+`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` labels are changed:
+those that are separable and not stable are counted as composing like the stable ones, as if separability were enough.
 """
 
 from __future__ import annotations
@@ -164,16 +164,13 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
         margin=max(taps / 2 / sample_rate, lowpass.margin),
         sizes=sizes,
         parts=parts,
-        composes_as=_traded(list(parts)) if shuffled else {},
+        composes_as=_if_separability_sufficed(list(parts)) if shuffled else {},
     )
 
 
-def _traded(names: list[str]) -> dict[str, str]:
-    """Who composes as whom where separability is enough: scrambled banks trade places with banks that are not."""
-    scrambled = [name for name in names if name.endswith((" 90% scrambled", " 100% scrambled"))]
-    steady = [name for name in names if name.startswith("bank") and "scrambled" not in name]
-    pairs = list(zip(scrambled, steady, strict=False))
-    return dict(pairs) | {other: one for one, other in pairs}
+def _if_separability_sufficed(names: list[str]) -> dict[str, str]:
+    """Who composes as whom where separability is enough: a scrambled bank as the bank that it scrambles."""
+    return {name: name[: name.rindex(",")] for name in names if name.endswith("% scrambled")}
 
 
 def _bank(weights: Floats) -> Member:
