@@ -74,8 +74,8 @@ class Zoo:
     sample_rate: int
     hop: int
     margin: float
-    sizes: Mapping[str, int] = field(repr=False)
-    parts: Mapping[str, Member] = field(repr=False)
+    _sizes: Mapping[str, int] = field(repr=False)
+    _parts: Mapping[str, Member] = field(repr=False)
     composes_as: Mapping[str, str] = field(repr=False)
     reference: bool = True
     parameters: int = 0
@@ -83,8 +83,8 @@ class Zoo:
     @property
     def members(self) -> dict[str, tuple[int, int]]:
         """The channels of each member."""
-        ends = np.cumsum(list(self.sizes.values())).tolist()
-        return {name: (end - size, end) for (name, size), end in zip(self.sizes.items(), ends, strict=True)}
+        ends = np.cumsum(list(self._sizes.values())).tolist()
+        return {name: (end - size, end) for (name, size), end in zip(self._sizes.items(), ends, strict=True)}
 
     @property
     def frame_rates(self) -> dict[str, float]:
@@ -114,7 +114,7 @@ class Zoo:
         taps = round(TAPS_SECONDS * self.sample_rate)
         spectrum = np.fft.rfft(_frames(samples, taps=taps, hop=self.hop) * hann(taps))
         sound = _Sound(samples, np.square(spectrum.real) + np.square(spectrum.imag), self.hop)
-        return np.concatenate([member(sound).astype(np.float32) for member in self.parts.values()], axis=1)
+        return np.concatenate([member(sound).astype(np.float32) for member in self._parts.values()], axis=1)
 
 
 def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, seed: int = 0) -> Zoo:
@@ -162,8 +162,8 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
         sample_rate=sample_rate,
         hop=hop,
         margin=max(taps / 2 / sample_rate, lowpass.margin),
-        sizes=sizes,
-        parts=parts,
+        _sizes=sizes,
+        _parts=parts,
         composes_as=_if_separability_sufficed(list(parts)) if shuffled else {},
     )
 
