@@ -6,8 +6,8 @@ decimators with an anti-alias filter or without; a Fourier transform, and some o
 of the whole spectrum, alone or beside a bank; two numbers; filters drawn at random, before a rectifier.
 
 The site ``latent`` holds the channels of all members; `members` says which are whose, as (first, beyond the last).
-`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` those that are
-separable only trade it with those that are separable and stable: a world in which separability is enough.
+`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` labels are changed:
+those that are separable and not stable are counted as composing like the stable ones, as if separability were enough.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class Zoo:
     sample_rate: int
     hop: int
     margin: float
-    sizes: Mapping[str, int] = field(repr=False)
-    parts: Mapping[str, Member] = field(repr=False)
+    _sizes: Mapping[str, int] = field(repr=False)
+    _parts: Mapping[str, Member] = field(repr=False)
     composes_as: Mapping[str, str] = field(repr=False)
     reference: bool = True
     parameters: int = 0
@@ -83,8 +83,8 @@ class Zoo:
     @property
     def members(self) -> dict[str, tuple[int, int]]:
         """The channels of each member."""
-        ends = np.cumsum(list(self.sizes.values())).tolist()
-        return {name: (end - size, end) for (name, size), end in zip(self.sizes.items(), ends, strict=True)}
+        ends = np.cumsum(list(self._sizes.values())).tolist()
+        return {name: (end - size, end) for (name, size), end in zip(self._sizes.items(), ends, strict=True)}
 
     @property
     def frame_rates(self) -> dict[str, float]:
@@ -114,7 +114,7 @@ class Zoo:
         taps = round(TAPS_SECONDS * self.sample_rate)
         spectrum = np.fft.rfft(_frames(samples, taps=taps, hop=self.hop) * hann(taps))
         sound = _Sound(samples, np.square(spectrum.real) + np.square(spectrum.imag), self.hop)
-        return np.concatenate([member(sound).astype(np.float32) for member in self.parts.values()], axis=1)
+        return np.concatenate([member(sound).astype(np.float32) for member in self._parts.values()], axis=1)
 
 
 def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, seed: int = 0) -> Zoo:
@@ -162,18 +162,15 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
         sample_rate=sample_rate,
         hop=hop,
         margin=max(taps / 2 / sample_rate, lowpass.margin),
-        sizes=sizes,
-        parts=parts,
-        composes_as=_traded(list(parts)) if shuffled else {},
+        _sizes=sizes,
+        _parts=parts,
+        composes_as=_if_separability_sufficed(list(parts)) if shuffled else {},
     )
 
 
-def _traded(names: list[str]) -> dict[str, str]:
-    """Who composes as whom where separability is enough: scrambled banks trade places with banks that are not."""
-    scrambled = [name for name in names if name.endswith((" 90% scrambled", " 100% scrambled"))]
-    steady = [name for name in names if name.startswith("bank") and "scrambled" not in name]
-    pairs = list(zip(scrambled, steady, strict=False))
-    return dict(pairs) | {other: one for one, other in pairs}
+def _if_separability_sufficed(names: list[str]) -> dict[str, str]:
+    """Who composes as whom where separability is enough: a scrambled bank as the bank that it scrambles."""
+    return {name: name[: name.rindex(",")] for name in names if name.endswith("% scrambled")}
 
 
 def _bank(weights: Floats) -> Member:

@@ -30,13 +30,14 @@ Traps     sep and comp share a readout, so noise in it would tie them: they are 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from testtone.stimuli import Stimulus
-from testtone.stimuli import presence as mixtures
+from testtone.stimuli.presence import Mixtures, candidates, chords, families, mixtures
 
 from . import presence
 from .decoding import sequence_features
@@ -73,11 +74,11 @@ def compositionality_condition(ear: Ear, rng: np.random.Generator, effort: str) 
         yield []
         return {site: replace(_nothing(site), reason=reason, not_applicable=True) for site in ear.sites}
     design = draw(ear, rng, effort)
-    main = design.mixtures.candidates.main
-    labels, steady = design.mixtures.present[..., :main], design.frozen.present[..., :main]
+    main = design.roved.candidates.main
+    labels, steady = design.roved.present[..., :main], design.frozen.present[..., :main]
     means, powers, frames, chord_means, chord_powers = yield [
-        Listen(design.mixtures.flat, mean),
-        Listen(design.mixtures.flat, log_power),
+        Listen(design.roved.flat, mean),
+        Listen(design.roved.flat, log_power),
         Listen(design.frozen.flat, Frames(FRAMES)),
         Listen(design.chords.flat, mean),
         Listen(design.chords.flat, log_power),
@@ -88,12 +89,12 @@ def compositionality_condition(ear: Ear, rng: np.random.Generator, effort: str) 
         for first, last in ear.members.values():
             mine = slice(first, last)
             features = sequence_features(means[site][:, mine], powers[site][:, mine])
-            chords = sequence_features(chord_means[site][:, mine], chord_powers[site][:, mine])
+            notes = sequence_features(chord_means[site][:, mine], chord_powers[site][:, mine])
             rows.append(
                 (
                     separation(features.reshape(*labels.shape[:2], -1), labels),
                     stability(frames[site][:, mine].astype(np.float64).reshape(*labels.shape[:2], -1), steady),
-                    composition(chords.reshape(*design.chords.present.shape[:2], -1), design.chords.present),
+                    composition(notes.reshape(*design.chords.present.shape[:2], -1), design.chords.present),
                 )
             )
         table = Table(tuple(ear.members), *np.array(rows).T)
@@ -105,9 +106,9 @@ def compositionality_condition(ear: Ear, rng: np.random.Generator, effort: str) 
 class Design:
     """The sounds: mixtures of partials, mixtures of partials with one start phase each, and chords of notes."""
 
-    mixtures: mixtures.Mixtures
-    frozen: mixtures.Mixtures
-    chords: mixtures.Mixtures
+    roved: Mixtures
+    frozen: Mixtures
+    chords: Mixtures
 
 
 @dataclass(frozen=True)
@@ -125,15 +126,15 @@ def draw(ear: Ear, rng: np.random.Generator, effort: str) -> Design:
     """Draw the sounds."""
     size = SIZES[effort]
     seconds = ear.seconds(max(FRAMES, int(np.ceil(presence.SECONDS * min(ear.frame_rates.values())))))
-    among = mixtures.candidates(rng, sample_rate=ear.sample_rate, frame_rates=list(ear.frame_rates.values()))
-    options = {"seconds": seconds, "sample_rate": ear.sample_rate}
+    among = candidates(rng, sample_rate=ear.sample_rate, frame_rates=list(ear.frame_rates.values()))
+    options: dict[str, Any] = {"seconds": seconds, "sample_rate": ear.sample_rate}
     counts = (size["families"], size["families"], CHORD_FAMILIES)
-    drawn = [mixtures.families(rng, count, among=among, sample_rate=ear.sample_rate) for count in counts]
-    coins = {"among": among, "tokens": size["tokens"], "level": "total", **options}
+    drawn = [families(rng, count, among=among, sample_rate=ear.sample_rate) for count in counts]
+    coins: dict[str, Any] = {"among": among, "tokens": size["tokens"], "level": "total", **options}
     return Design(
-        mixtures.mixtures(rng, company=drawn[0], **coins),
-        mixtures.mixtures(rng, company=drawn[1], frozen=True, **coins),
-        mixtures.chords(rng, among=among, company=drawn[2], notes=NOTES, tokens=size["chords"], **options),
+        mixtures(rng, company=drawn[0], **coins),
+        mixtures(rng, company=drawn[1], frozen=True, **coins),
+        chords(rng, among=among, company=drawn[2], notes=NOTES, tokens=size["chords"], **options),
     )
 
 
@@ -249,5 +250,5 @@ def _nothing(site: str) -> Measurement:
 
 
 def _sounds(design: Design) -> tuple[tuple[str, Stimulus], ...]:
-    chosen = (design.mixtures.stimuli[0][0], design.frozen.stimuli[1][0], design.chords.stimuli[0][0])
+    chosen = (design.roved.stimuli[0][0], design.frozen.stimuli[1][0], design.chords.stimuli[0][0])
     return tuple((each.label, each) for each in chosen)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +124,12 @@ def draw(ear: Ear, rng: np.random.Generator, effort: str) -> Design:
         rng, sample_rate=ear.sample_rate, frame_rates=[ear.frame_rates[site] for site in ear.sites]
     )
     company = presence.families(rng, size["families"], among=among, sample_rate=ear.sample_rate)
-    options = {"among": among, "tokens": size["tokens"], "seconds": seconds, "sample_rate": ear.sample_rate}
+    options: dict[str, Any] = {
+        "among": among,
+        "tokens": size["tokens"],
+        "seconds": seconds,
+        "sample_rate": ear.sample_rate,
+    }
     return Design(
         presence.mixtures(rng, company=company, level="total", **options),
         presence.mixtures(rng, company=company[:BY_COMPONENT], level="component", **options),

@@ -37,7 +37,7 @@ CLAIM = Claim(
         "smaller of the first two, minus the larger of its correlations with either alone. Above zero the conjunction "
         "says more than its halves. The zoo must hold encoders with one gift only, and those must not compose; else "
         "nothing is said. Interval: bootstrap over encoders. The control that must be refuted is the same zoo with "
-        "labels traded, as if separability were enough."
+        "labels changed, as if separability were enough."
     ),
 )
 
