@@ -278,7 +278,9 @@ def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
     """Return the measurement that decides: how much faster d' falls than for the ear-like bank."""
     ear = company[0] if company else None
     curve = " ".join(f"{each:.2f}" for each in own.figures["d_prime"])
-    parts = [Part(name="what is lost, whoever else loses it", effect=own.effect, threshold=THRESHOLD, note=f"d' {curve}")]
+    parts = [
+        Part(name="what is lost, whoever else loses it", effect=own.effect, threshold=THRESHOLD, note=f"d' {curve}")
+    ]
     if ear is None or ear.effect is None:
         why = "there is no ear-like bank to compare with" if ear is None else f"of the ear-like bank, {ear.reason}"
         return replace(own, effect=None, reason=own.reason or why, parts=(*parts, *own.parts))
@@ -348,7 +350,7 @@ def _count(
     sounding: NDArray[np.bool_],
     blocks: NDArray[np.intp],
 ) -> None:
-    """Enter pairs of a clip with and a clip without the target, both of one fold: readers of two folds do not compare."""
+    """Enter pairs of a clip with the target and one without, of one fold: readers of two folds do not compare."""
     for with_it in np.unique(blocks):
         for without in np.unique(blocks[blocks % FOLDS == with_it % FOLDS]):
             yes, no = said[sounding & (blocks == with_it)], said[~sounding & (blocks == without)]
@@ -367,15 +369,16 @@ def fall(name: str, runs: Sequence[Sequence[Trials]]) -> Effect:
     Runs share nothing: their variances add, and so do their degrees of freedom.
     """
     weights = _weights([each.companions for each in runs[0]])
-    each = [
-        jackknife_two_way(
+
+    def of_run(found: Sequence[Trials]) -> Effect:
+        return jackknife_two_way(
             lambda kept: -float(weights @ [d_prime(trials, kept) for trials in found]),
             (TARGETS, BLOCKS),
             name=name,
             unit="d' per doubling",
         )
-        for found in runs
-    ]
+
+    each = [of_run(found) for found in runs]
     value = float(np.mean([one.value for one in each]))
     error = math.sqrt(sum(standard_error(one) ** 2 for one in each)) / len(each)
     n = 1 + sum(one.n - 1 for one in each)
@@ -396,7 +399,7 @@ def _tokens(trials: Trials) -> int:
 
 
 def _curve(runs: Sequence[Sequence[Trials]]) -> list[float]:
-    """d' among each number of companions, mean over runs."""
+    """Return d' among each number of companions, mean over runs."""
     return [float(each) for each in np.mean([[d_prime(trials) for trials in found] for found in runs], axis=0)]
 
 
@@ -413,7 +416,7 @@ def _least(own: Measurement) -> str | None:
     """Why a small effect may be small only because d' could not fall further, or because it is cut off above."""
     lone, densest = own.figures["d_prime"][0], own.figures["d_prime"][-1]
     if densest < LOST:
-        return f"d' falls from {lone:.2f} to {densest:.2f}: next to nothing is left, and no more can be lost than there was"
+        return f"d' falls from {lone:.2f} to {densest:.2f}: next to nothing is left, and no more can be lost"
     if lone > own.figures["ceiling"] - NEAR_CEILING:
         return f"a lone partial is heard without fail (d' of {lone:.2f}): what is lost of it is not seen"
     return None
