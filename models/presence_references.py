@@ -35,34 +35,46 @@ KEY_BELOW_HZ = 250.0
 
 
 def context_scrambled_filterbank(
-    *, from_hz: float = 1.0, sample_rate: int = 24_000, hop: int = 320, seed: int = 0
+    *, from_hz: float = 0.0, sample_rate: int = 24_000, hop: int = 320, seed: int = 0
 ) -> ReferenceEncoder:
-    """Return `power_filterbank` with the bands from `from_hz` up in another order for each drone.
+    """Return `power_filterbank` with its bands in another order for each drone.
 
-    In each frame the strongest of the bands below `KEY_BELOW_HZ` names a permutation of all bands that lie above
-    `from_hz`. Whatever sounds above one drone is therefore in as good an order as any, and above another in an
-    unrelated one. Partials well below `from_hz` stay where they are.
+    In each frame the strongest of the bands below `KEY_BELOW_HZ` names a permutation of all bands. Whatever sounds
+    above one drone is in as good an order as any, and above another in an unrelated one.
+
+    With `from_hz` the sound is split there, by the spectrum of the clip: the upper part is heard by the scrambled
+    bank, the lower part by a second bank, in order. Partials below it are as stable as those of `power_filterbank`,
+    those above it not at all.
     """
-    _check_positive(from_hz=from_hz)
+    if not 0 <= from_hz < sample_rate / 2:
+        raise ValueError(f"from_hz={from_hz} must be from 0 Hz to below Nyquist ({sample_rate / 2} Hz)")
     bank = power_filterbank(sample_rate=sample_rate, hop=hop)
     centres = np.array(bank.centres_hz)
     keys = int((centres < KEY_BELOW_HZ).sum())
-    moved = np.flatnonzero(centres >= from_hz)
-    orders = np.tile(np.arange(len(centres)), (keys, 1))
-    for key in range(keys):
-        orders[key, moved] = np.random.default_rng((seed, key)).permutation(moved)
+    orders = np.stack([np.random.default_rng((seed, key)).permutation(len(centres)) for key in range(keys)])
 
     def transform(samples: Floats) -> Floats:
-        power = bank.transform(samples).swapaxes(1, 2)
-        key = power[..., :keys].argmax(axis=-1)
-        return np.take_along_axis(power, orders[key], axis=-1).swapaxes(1, 2)
+        power = bank.transform(samples)
+        order = orders[power[:, :keys].argmax(axis=1)].swapaxes(1, 2)
+        if not from_hz:
+            return np.take_along_axis(power, order, axis=1)
+        lower = _lower_part(samples, to_hz=from_hz, sample_rate=sample_rate)
+        upper = np.take_along_axis(bank.transform(samples - lower), order, axis=1)
+        return np.concatenate([bank.transform(lower), upper], axis=1)
 
     return replace(
         bank,
-        name=_name("context-scrambled-filterbank", from_hz=(from_hz, 1.0), seed=(seed, 0)),
+        name=_name("context-scrambled-filterbank", from_hz=(from_hz, 0.0), seed=(seed, 0)),
         transform=transform,
         centres_hz=None,
     )
+
+
+def _lower_part(samples: Floats, *, to_hz: float, sample_rate: int) -> Floats:
+    """Return clips 'batch samples' without what lies above `to_hz` in their spectra."""
+    spectrum = np.fft.rfft(samples)
+    spectrum[:, np.arange(spectrum.shape[1]) * sample_rate / samples.shape[1] > to_hz] = 0.0
+    return np.fft.irfft(spectrum, samples.shape[1])
 
 
 def band_limited_filterbank(*, to_hz: float = 2000.0, sample_rate: int = 24_000, hop: int = 320) -> ReferenceEncoder:
@@ -74,9 +86,7 @@ def band_limited_filterbank(*, to_hz: float = 2000.0, sample_rate: int = 24_000,
     bank = power_filterbank(sample_rate=sample_rate, hop=hop)
 
     def transform(samples: Floats) -> Floats:
-        spectrum = np.fft.rfft(samples)
-        spectrum[:, np.arange(spectrum.shape[1]) * sample_rate / samples.shape[1] > to_hz] = 0.0
-        return bank.transform(np.fft.irfft(spectrum, samples.shape[1]))
+        return bank.transform(_lower_part(samples, to_hz=to_hz, sample_rate=sample_rate))
 
     return replace(bank, name=f"band-limited-filterbank(to_hz={to_hz:g})", transform=transform)
 

@@ -1,13 +1,13 @@
 """A zoo: many small reference encoders that hear the same sound, side by side in one code.
 
-A claim about encoders in general needs many of them, of all kinds. Here are some thirty, cheap enough to be heard at
+A claim about encoders in general needs many of them, of all kinds. Here are some forty, cheap enough to be heard at
 once: banks of ear-wide bands and wider ones; banks whose bands change places with the drone, some of them or all;
-decimators with an anti-alias filter or without; Fourier transforms and the waveform itself; textures of the whole
-spectrum, more or less; two numbers; filters drawn at random, before a rectifier.
+decimators with an anti-alias filter or without; a Fourier transform, and some or all samples of the waveform; textures
+of the whole spectrum, alone or beside a bank; two numbers; filters drawn at random, before a rectifier.
 
 The site ``latent`` holds the channels of all members; `members` says which are whose, as (first, beyond the last).
-`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` those that are
-separable only trade it with those that are separable and stable: a world in which separability is enough.
+`composes_as` says whose composition is to be counted as whose: everyone's own. With ``shuffled`` labels are changed:
+those that are separable and not stable are counted as composing like the stable ones, as if separability were enough.
 """
 
 from __future__ import annotations
@@ -37,16 +37,20 @@ from .references import (
 BANDS = 48
 TAPS_SECONDS = 0.1
 BANDWIDTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0)
-SCRAMBLED_SHARES = (0.25, 0.5, 0.75, 1.0)
-SCRAMBLED_BANDWIDTHS = (0.5, 1.5, 2.0, 3.0)
-TEXTURE_SCALES = (1.0, 4.0, 12.0)
-TEXTURE_WEIGHTS = (0.3, 1.0, 3.0)
-CUTOFFS = (12.0, 4.0, 2.0, 1.0, 0.5)
-"""Of the decimators' filters, in kHz; one more has none, and one passes only what lies below half the frame rate."""
+SCRAMBLED_SHARES = (0.6, 0.75, 0.9, 1.0)
+SCRAMBLED_BANDWIDTHS = (0.5, 1.0, 1.5, 2.0)
+TEXTURE_SCALES = (1.0, 12.0)
+TEXTURE_WEIGHTS = (0.3, 3.0)
+CUTOFFS = (4.0, 2.0, 1.0, 0.5)
+"""Of the decimators' anti-alias filters, in kHz; one more has none, and one passes only half the frame rate."""
+
+KEPT = (320, 128, 64, 32, 16, 4)
+"""Samples of each hop that are kept as they are."""
 
 GAINS = (1.0, 30.0)
 RANDOM_FILTERS = 8
 KEY_BELOW_HZ = 250.0
+"""The strongest frequency below it names the order of scrambled bands."""
 
 Member = Callable[["_Sound"], Floats]
 """A member: a sound -> 'batch channels frames'."""
@@ -130,11 +134,11 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
 
     for width in BANDWIDTHS:
         add(f"bank, {width:g} ERB", BANDS, _bank(banks[width]))
-    keys = int((centres < KEY_BELOW_HZ).sum())
-    for share in SCRAMBLED_SHARES:
-        add(f"bank, {share:.0%} scrambled", BANDS, _scrambled(banks[1.0], generator, share, keys))
+    keys = int(KEY_BELOW_HZ * taps / sample_rate)
     for width in SCRAMBLED_BANDWIDTHS:
-        add(f"bank, {width:g} ERB, scrambled", BANDS, _scrambled(banks[width], generator, 1.0, keys))
+        for share in SCRAMBLED_SHARES:
+            name = f"bank, {width:g} ERB, {share:.0%} scrambled"
+            add(name, BANDS, _scrambled(banks[width], generator, share, keys))
     for scale in TEXTURE_SCALES:
         add(f"texture, scale {scale:g}", 128, _texture(banks[1.0], generator, scale))
     for weight in TEXTURE_WEIGHTS:
@@ -147,7 +151,9 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
     lowpass = ideal_lowpass_decimator(sample_rate=sample_rate, hop=hop)
     add("decimator, half the frame rate", 1, lambda sound: lowpass.transform(sound.samples))
     add("Fourier transform", 2 * (hop // 2 + 1), _fourier(hop))
-    add("waveform", hop, _waveform)
+    for kept in KEPT:
+        if kept <= hop:
+            add(f"waveform, {kept} of {hop} samples", kept, _waveform(kept))
     add("two numbers", 2, _two_numbers(sample_rate, taps))
     for gain in GAINS:
         add(f"random filters, gain {gain:g}", RANDOM_FILTERS, _random_filters(generator, gain))
@@ -158,19 +164,13 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
         margin=max(taps / 2 / sample_rate, lowpass.margin),
         sizes=sizes,
         parts=parts,
-        composes_as=_traded(list(parts)) if shuffled else {},
+        composes_as=_if_separability_sufficed(list(parts)) if shuffled else {},
     )
 
 
-def _traded(names: list[str]) -> dict[str, str]:
-    """Who composes as whom where separability is enough: scrambled banks and banks in order trade places."""
-    pairs = [
-        *((f"bank, {width:g} ERB", f"bank, {width:g} ERB, scrambled") for width in SCRAMBLED_BANDWIDTHS),
-        ("bank, 1 ERB", "bank, 100% scrambled"),
-        ("bank and texture, weight 0.3", "bank, 75% scrambled"),
-    ]
-    traded = {one: other for pair in pairs for one, other in (pair, pair[::-1])}
-    return {name: traded[name] for name in names if name in traded}
+def _if_separability_sufficed(names: list[str]) -> dict[str, str]:
+    """Who composes as whom where separability is enough: a scrambled bank as the bank that it scrambles."""
+    return {name: name[: name.rindex(",")] for name in names if name.endswith("% scrambled")}
 
 
 def _bank(weights: Floats) -> Member:
@@ -178,7 +178,7 @@ def _bank(weights: Floats) -> Member:
 
 
 def _scrambled(weights: Floats, generator: np.random.Generator, share: float, keys: int) -> Member:
-    """A bank of which a share of bands has another order for each strongest low band."""
+    """A bank of which a share of bands has another order for each strongest low bin of the spectrum."""
     moved = np.sort(generator.choice(BANDS, round(share * BANDS), replace=False))
     orders = np.tile(np.arange(BANDS), (keys, 1))
     for order in orders:
@@ -186,7 +186,7 @@ def _scrambled(weights: Floats, generator: np.random.Generator, share: float, ke
 
     def member(sound: _Sound) -> Floats:
         bands = sound.power @ weights
-        key = bands[..., :keys].argmax(axis=-1)
+        key = sound.power[..., :keys].argmax(axis=-1)
         return np.take_along_axis(bands, orders[key], axis=-1).swapaxes(1, 2)
 
     return member
@@ -206,10 +206,15 @@ def _beside(bank: Member, texture: Member, weight: float) -> Member:
 
 
 def _decimator(cutoff_hz: float, sample_rate: int) -> Member:
-    kernel = scipy.signal.firwin(255, cutoff_hz, fs=sample_rate)
-    return lambda sound: scipy.signal.oaconvolve(sound.samples, kernel[None], mode="same", axes=1)[
-        :, None, :: sound.hop
-    ]
+    taps = 255
+    kernel = scipy.signal.firwin(taps, cutoff_hz, fs=sample_rate)
+
+    def member(sound: _Sound) -> Floats:
+        padded = np.pad(sound.samples, ((0, 0), (taps // 2, taps // 2)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, taps, axis=1)[:, :: sound.hop]
+        return (windows @ kernel)[:, None, :]
+
+    return member
 
 
 def _fourier(hop: int) -> Member:
@@ -221,11 +226,14 @@ def _fourier(hop: int) -> Member:
     return member
 
 
-def _waveform(sound: _Sound) -> Floats:
-    batch, length = sound.samples.shape
-    frames = math.ceil(length / sound.hop)
-    padded = np.pad(sound.samples, ((0, 0), (0, frames * sound.hop - length)))
-    return padded.reshape(batch, frames, sound.hop).swapaxes(1, 2)
+def _waveform(kept: int) -> Member:
+    def member(sound: _Sound) -> Floats:
+        batch, length = sound.samples.shape
+        frames = math.ceil(length / sound.hop)
+        padded = np.pad(sound.samples, ((0, 0), (0, frames * sound.hop - length)))
+        return padded.reshape(batch, frames, sound.hop)[:, :, :kept].swapaxes(1, 2)
+
+    return member
 
 
 def _two_numbers(sample_rate: int, taps: int) -> Member:

@@ -13,9 +13,10 @@ Formula   contain: mean over partials of the area under the ROC curve in company
           as readers of endless sounds would reach it (`presence.endless`).
           effect = min(contain - .85, .65 - expose).
 Null      labels permuted within families and folds, for the readers in company unknown.
-Interval  contain: jackknife-t over partials; expose: two-way over partials and families. Supported needs both: the
-          lower end is the smaller of both lower ends. Refuted needs one of the two, and to err in 5 % of cases at most
-          each is tested at 2.5 % (the first step of Holm's): the upper end is the smaller of both upper ends at 95 %.
+Interval  of either over partials, from differences between neighbours (`presence.mean_over_partials`); the families
+          are kinds of company, the same in every draw, and no sample. Supported needs both: the lower end is the
+          smaller of both lower ends. Refuted needs one of the two, and to err in 5 % of cases at most each is tested at
+          2.5 % (the first step of Holm's): the upper end is the smaller of both upper ends at 95 %.
 Threshold supported above 0, refuted below -.1: contained is an area above .85, exposed one above .65, with a tenth
           between yes and no.
 Large     at most .15: everything is contained, and nothing exposed.
@@ -33,7 +34,7 @@ from . import presence
 from .hearing import Ear, Probe
 from .presence import Code, Design
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, jackknife_two_way
+from .statistics import CONFIDENCE
 
 Floats = NDArray[np.float64]
 
@@ -62,10 +63,11 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
     halves = [_readers(code, design, step) for step in (slice(0, None, 2), slice(1, None, 2))]
 
     def reached(read: str) -> Floats:
-        """'partials families', as readers of endless sounds would reach it."""
-        return 2.0 * every[read] - np.mean([half[read] for half in halves], axis=0)
+        """By partial, as readers of endless sounds would reach it."""
+        half = np.mean([half[read].mean(axis=1) for half in halves], axis=0)
+        return presence.endless(every[read].mean(axis=1), half)
 
-    contained, exposed = np.minimum(reached("contained").mean(axis=1), 1.0), reached("exposed")
+    contained, exposed = reached("contained"), reached("exposed")
     said = presence.read_elsewhere(code.sequence, labels)
     null = presence.permuted_areas(said, labels, rng, NULL_DRAWS)
     observed = float(np.nanmean(presence.area_by_family(said, labels)))
@@ -75,19 +77,19 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
         parts=(
             Part(
                 name="contained",
-                effect=_contained("AUC in company known - .85", contained - CONTAINED),
+                effect=_margin("AUC in company known - .85", contained - CONTAINED),
                 threshold=THRESHOLD,
                 note="the best of the linear and the matched readers",
             ),
             Part(
                 name="not exposed",
-                effect=_exposed(".65 - AUC in company unknown", EXPOSED - exposed),
+                effect=_margin(".65 - AUC in company unknown", EXPOSED - exposed),
                 threshold=THRESHOLD,
                 note="linear readers that learned in all other families",
             ),
             Part(
                 name="contained, linear readers only",
-                effect=_contained(
+                effect=_margin(
                     "AUC of linear readers in company known - .85", every["linear"].mean(axis=1) - CONTAINED
                 ),
                 threshold=THRESHOLD,
@@ -95,7 +97,7 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
             ),
             Part(
                 name="contained, matched readers only",
-                effect=_contained(
+                effect=_margin(
                     "AUC of matched readers in company known - .85", every["matched"].mean(axis=1) - CONTAINED
                 ),
                 threshold=THRESHOLD,
@@ -110,41 +112,23 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
         figures={
             "hz": [float(hz) for hz in design.total.candidates.hz[:main]],
             "contained_by_partial": [float(each) for each in contained],
-            "exposed_by_partial": [float(each) for each in np.minimum(exposed.mean(axis=1), 1.0)],
+            "exposed_by_partial": [float(each) for each in exposed],
         },
     )
 
 
 def both(contained: Floats, exposed: Floats) -> Effect:
-    """Return min(contain - .85, .65 - expose), of areas 'partials' and 'partials families'."""
+    """Return min(contain - .85, .65 - expose), of areas by partial, in order of frequency."""
     name = "min(contain - .85, .65 - expose)"
-    each = (_contained(name, contained - CONTAINED), _exposed(name, EXPOSED - exposed))
-    either = (
-        _contained(name, contained - CONTAINED, confidence=CONFIDENCE_OF_EITHER),
-        _exposed(name, EXPOSED - exposed, confidence=CONFIDENCE_OF_EITHER),
-    )
+    margins = (contained - CONTAINED, EXPOSED - exposed)
+    each = [_margin(name, values) for values in margins]
+    either = [_margin(name, values, confidence=CONFIDENCE_OF_EITHER) for values in margins]
     smaller = min(each, key=lambda effect: effect.value)
-    return replace(
-        smaller,
-        low=min(effect.low for effect in each),
-        high=min(effect.high for effect in either),
-        n=min(e.n for e in each),
-    )
+    return replace(smaller, low=min(effect.low for effect in each), high=min(effect.high for effect in either))
 
 
-def _contained(name: str, margins: Floats, confidence: float = 0.9) -> Effect:
-    return jackknife(
-        lambda kept: float(margins[kept].mean()), len(margins), name=name, unit="AUC", confidence=confidence
-    )
-
-
-def _exposed(name: str, margins: Floats, confidence: float = 0.9) -> Effect:
-    found = jackknife_two_way(
-        lambda kept: float(margins[kept].mean()), margins.shape, name=name, unit="AUC", confidence=confidence
-    )
-    # No area exceeds 1.
-    least = EXPOSED - 1.0
-    return replace(found, value=max(found.value, least), low=max(found.low, least), high=max(found.high, least))
+def _margin(name: str, values: Floats, confidence: float = CONFIDENCE) -> Effect:
+    return presence.mean_over_partials(name, values, confidence=confidence)
 
 
 def _readers(code: Code, design: Design, step: slice) -> dict[str, Floats]:

@@ -14,8 +14,9 @@ Readouts  RO1 and RO2 side by side, mean and log power of each channel over a se
           (what a quantiser sees), is a part.
 Readers   those of one family or those of all, whichever does better for a partial on the other half of the tokens.
 Null      labels permuted within families and folds, for the readers of one family.
-Interval  jackknife-t over partials, the 16 that share no alias frequency. All share their tokens, but their coins are
-          independent.
+Interval  over partials, the 16 that share no alias frequency, from differences between neighbours
+          (`presence.mean_over_partials`). All share their tokens, but their coins are independent. Simulated through
+          the whole probe it covers as often as it should, or a little more.
 Threshold .75 (d' of about 1): below it a reader is wrong as often as one in four pairs.
 Large     the partials have places of their own in the code. It is not said that these stay when the company changes:
           `stable_across_contexts` asks that.
@@ -36,7 +37,6 @@ from . import presence
 from .hearing import Ear, Probe
 from .presence import Code, Design
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife
 
 VERSION = 1
 THRESHOLD = Threshold(0.75, 0.75)
@@ -110,5 +110,5 @@ def _of_components(code: Code, mixtures: Mixtures) -> NDArray[np.float64]:
 
 
 def _mean(name: str, areas: NDArray[np.float64]) -> Effect:
-    found = jackknife(lambda kept: float(areas[kept].mean()), len(areas), name=name, unit="AUC")
+    found = presence.mean_over_partials(name, areas)
     return replace(found, high=min(found.high, 1.0))

@@ -33,7 +33,7 @@ from . import presence
 from .hearing import Ear, Probe
 from .presence import Code, Design
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, jackknife_two_way
+from .statistics import jackknife_two_way
 
 Floats = NDArray[np.float64]
 
@@ -125,8 +125,7 @@ def ratio(name: str, within: Floats, abroad: Floats) -> Effect:
 
 def home(within: Floats) -> Effect:
     """Return the mean area at home over partials, of 'partials families'."""
-    areas = within.mean(axis=1)
-    return jackknife(lambda kept: float(areas[kept].mean()), len(areas), name="AUC in its own company", unit="AUC")
+    return presence.mean_over_partials("AUC in its own company", within.mean(axis=1))
 
 
 def _part(name: str, within: Floats, abroad: Floats) -> Part:

@@ -4,6 +4,7 @@
 `candidates`        frequencies that may sound: some an ERB or more apart, and alias partners of some of them
 `families`          kinds of company: a drone, and with it a chord, a band of noise, an ensemble, denser, softer, louder
 `mixtures`          tokens: each candidate on or off by a coin, in the company of a family
+`chords`            chords of harmonic notes in the company of families, no chord twice
 ==================  =================================================================================================
 
 A *token* is one mixture with start phases, levels and noise of its own. All tokens of a *family* share their company:
@@ -17,14 +18,15 @@ no level tells their number. ``component``: each has its own level, whoever else
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from testtone.stimuli import pitch, renders
-from testtone.stimuli.complexes import multisine
+from testtone.stimuli.complexes import harmonic_complex, multisine
 from testtone.stimuli.designs import SUSTAINED_PROGRAMS, erb_rate, hz_from_erb_rate
 from testtone.stimuli.folding import fold
 from testtone.stimuli.sources import Noise, Partial, Source, Tone
@@ -57,6 +59,10 @@ NOISE_DB = 30.0
 """How far the white noise in every token lies below the rest."""
 
 SOFT_DB, LOUD_DB = -12.0, 4.0
+NOTES_PER_CHORD = 3
+NOTE_RMS = 0.04
+LOW_KEY = 64
+"""MIDI number of the lowest note that chords may hold: above the drones."""
 
 KINDS = ("drone", "chord", "noise band", "ensemble", "dense", "soft", "loud", "hiss")
 """Kinds of company, in the order in which families take them."""
@@ -214,12 +220,13 @@ def mixtures(
     seconds: float,
     sample_rate: int,
     level: Literal["total", "component"],
+    frozen: bool = False,
 ) -> Mixtures:
-    """Draw `tokens` tokens of each family."""
+    """Draw `tokens` tokens of each family; with `frozen` a candidate starts with one phase wherever it sounds."""
     shape = (len(company), tokens, len(among.hz))
     present = np.stack([_coins(rng, tokens, len(among.hz)) for _ in company])
     rove = 10.0 ** (rng.uniform(-ROVE_DB, ROVE_DB, shape) / 20.0)
-    phase = rng.uniform(0.0, 2.0 * np.pi, shape)
+    phase = np.broadcast_to(rng.uniform(0.0, 2.0 * np.pi, shape[-1:] if frozen else shape), shape)
     amplitude = np.where(present, rove, 0.0)
     if level == "total":
         rms = np.sqrt(np.square(amplitude).sum(axis=-1, keepdims=True) / 2.0)
@@ -275,3 +282,50 @@ def _token(
     label = f"{len(sounding)} partials with {family.label}"
     sound = Stimulus(tuple(sources), seconds, label=label)
     return sound.scaled(family.level_db) if family.level_db else sound
+
+
+def chords(
+    rng: np.random.Generator,
+    *,
+    among: Candidates,
+    company: Sequence[Family],
+    notes: int,
+    tokens: int,
+    seconds: float,
+    sample_rate: int,
+) -> Mixtures:
+    """Draw chords of three of `notes` notes, no chord twice, `tokens` in the company of each family.
+
+    A note is a harmonic complex of four partials; notes lie within two octaves, a whole number of semitones apart.
+
+    Raises:
+        ValueError: if there are not as many chords as tokens.
+    """
+    every = list(combinations(range(notes), NOTES_PER_CHORD))
+    if len(every) < tokens * len(company):
+        raise ValueError(f"notes={notes} make {len(every)} chords, and {tokens * len(company)} are needed")
+    keys = np.sort(rng.choice(np.arange(LOW_KEY, LOW_KEY + 25), notes, replace=False)) + rng.uniform(-0.3, 0.3)
+    hz = tuple(pitch.hz_from_midi(float(key)) for key in keys)
+    order = rng.permutation(len(every))
+    present = np.zeros((len(company), tokens, notes), dtype=bool)
+    stimuli = []
+    for index, family in enumerate(company):
+        row = []
+        for token in range(tokens):
+            chord = every[order[index * tokens + token]]
+            present[index, token, list(chord)] = True
+            bare = _token(rng, replace(family, level_db=0.0), (), np.zeros(0), np.zeros(0), seconds, sample_rate)
+            played = []
+            for each in chord:
+                rms = NOTE_RMS * 10.0 ** (rng.uniform(-ROVE_DB, ROVE_DB) / 20.0)
+                tone = harmonic_complex(
+                    hz[each], harmonics=4, phases="random", rng=rng, rms=rms, max_hz=HIGH * sample_rate
+                )
+                played.append(tone)
+            label = f"{', '.join(pitch.name(float(keys[each])) for each in chord)} with {family.label}"
+            sound = Stimulus((*played, *bare.sources), seconds, label=label)
+            row.append(sound.scaled(family.level_db) if family.level_db else sound)
+        stimuli.append(tuple(row))
+    levels = np.where(present, NOTE_RMS, 0.0)
+    kept = Candidates(hz, notes, (), among.gaps_hz)
+    return Mixtures(kept, tuple(company), tuple(stimuli), present, levels, np.zeros(present.shape))

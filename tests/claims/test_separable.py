@@ -36,7 +36,8 @@ CLAIM = Claim(
         "area under its ROC curve is the probability that of two mixtures, one with the partial and one without, it "
         "picks the right one. Readers that had heard endless mixtures would do better still; how much follows from "
         "readers that heard half of them. The mean over partials must exceed .75, half way from guessing to certainty. "
-        "Interval: jackknife over partials. A control that knows only level and brightness must fail."
+        "Interval: over partials, from differences between neighbours. A control that knows only level and brightness "
+        "must fail."
     ),
 )
 
