@@ -19,8 +19,10 @@ Null      targets shuffled between encoder and bank.
 Threshold .15 d' per doubling is three quarters of a d' from a lone partial to 32 companions, a third of what there is
           to lose; below .05 a quarter of a d', which no listener would notice.
 Traps     The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
-          allows, for all but the densest, and no slope is seen. A code in which a lone partial is not heard (d' below
-          1) has nothing to lose: no effect. A code that has lost all of it (d' below .5 at the densest), or that hears
+          allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
+          have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
+          their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in which a lone partial is not heard even so (d'
+          below 1) has nothing to lose: no effect. A code that has lost all of it (d' below .5 at the densest), or that hears
           a lone partial without fail, would fall further if it could: what is measured is then the least that the
           effect can be, and does not refute. Readers that learn from few clips lose some d' to chance, the more the
           more channels they must choose from; both encoders lose it, and duplicated or rotated channels move nothing.
@@ -71,7 +73,8 @@ DENSEST = 32
 AIM = 1.9
 """d' of a lone partial that the noise is set for, where a reader learns from as few clips as `_quiet_enough` plays."""
 
-STEP_DB = 3.0
+STEP_DB = 2.0
+STEPS_AT_ONCE = 6
 SOFTEST_DB = 48.0
 ROUNDS = 4
 HEARD = 1.0
@@ -178,11 +181,13 @@ def _quiet_enough(
             means, powers = answers[2 * index : 2 * index + 2]
             for site in sites:
                 heard = d_prime(trials(crowds[index], decoding.sequence_features(means[site], powers[site])))
-                steps = round(10.0 * math.log10(AIM / max(heard, 0.1)) / STEP_DB)
+                # The noise comes from too loud: to the nearest step it would stop short as a rule.
+                steps = round(10.0 * math.log10(AIM / max(heard, 0.1)) / STEP_DB + 0.2)
                 # What the ear-like bank hears well enough by chance is not made easier for it.
                 if quiet[site] == 0.0 and heard >= HEARD:
                     steps = 0
-                softer = min(max(quiet[site] + STEP_DB * min(max(steps, -4), 4), 0.0), SOFTEST_DB)
+                softer = quiet[site] + STEP_DB * min(max(steps, -STEPS_AT_ONCE), STEPS_AT_ONCE)
+                softer = min(max(softer, 0.0), SOFTEST_DB)
                 if softer == quiet[site]:
                     pending.remove(site)
                 quiet[site] = softer

@@ -138,9 +138,7 @@ def test_random_places_are_no_news_to_the_null() -> None:
         places = np.sort(np.random.default_rng(seed).uniform(5, 25, 24))
         centres = np.array([(10.0 ** (each / 21.4) - 1.0) / 4.37e-3 for each in places])
         unit = np.eye(24)
-        found = probe._measure(
-            "first_conv", unit, centres, 1.0, unit, np.arange(24.0), np.random.default_rng(seed), ()
-        )
+        found = probe._measure("first_conv", unit, centres, 1.0, unit, np.arange(24.0), np.random.default_rng(seed), ())
         assert found.null is not None
         p.append(found.null.p)
     assert 0.3 < np.mean(p) < 0.7

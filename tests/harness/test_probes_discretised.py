@@ -58,11 +58,10 @@ class Looker:
 
     name = "looker"
     sample_rate = 8_000
-    frame_rates = {"latent": 50.0, "quantised": 50.0}
-    margin_seconds = {"latent": 0.0, "quantised": 0.0}
 
     def __init__(self, before: float, after: float, monkeypatch: pytest.MonkeyPatch) -> None:
         self.d_prime = {"latent": before, "quantised": after}
+        self.frame_rates, self.margin_seconds = dict.fromkeys(self.d_prime, 50.0), dict.fromkeys(self.d_prime, 0.0)
         self.known: dict[bytes, np.ndarray] = {}
         draw = presence.draw
 

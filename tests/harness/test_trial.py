@@ -384,7 +384,8 @@ def test_a_claim_is_frozen() -> None:
 def less(own: Measurement, company: Sequence[Measurement]) -> Measurement:
     """Return the own effect less that of the company."""
     (other,) = company
-    assert own.effect is not None and other.effect is not None
+    assert own.effect is not None
+    assert other.effect is not None
     shift = other.effect.value
     effect = dataclasses.replace(
         own.effect, value=own.effect.value - shift, low=own.effect.low - shift, high=own.effect.high - shift
