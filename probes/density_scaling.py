@@ -21,12 +21,13 @@ Threshold .15 d' per doubling is three quarters of a d' from a lone partial to 3
 Traps     The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
           allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
           have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
-          their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in which a lone partial is not heard even so (d'
-          below 1) has nothing to lose: no effect. A code that has lost all of it (d' below .5 at the densest), or that hears
-          a lone partial without fail, would fall further if it could: what is measured is then the least that the
-          effect can be, and does not refute. Readers that learn from few clips lose some d' to chance, the more the
-          more channels they must choose from; both encoders lose it, and duplicated or rotated channels move nothing.
-          Per-component levels make dense clips louder: the part at a fixed level tells.
+          their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in
+          which a lone partial is not heard even so (d' below 1) has nothing to lose: no effect. A code that has lost
+          all of it (d' below .5 at the densest), or that hears a lone partial without fail, would fall further if it
+          could: what is measured is then the least that the effect can be, and does not refute. Readers that learn
+          from few clips lose some d' to chance, the more the more channels they must choose from; both encoders lose
+          it, and duplicated or permuted channels move nothing. Per-component levels make dense clips louder: the part
+          at a fixed level tells.
 Sources   Glasberg & Moore 1990; Macmillan & Creelman 2005, ch. 3 (d'_a from an area); Moore 2012, ch. 3 (partials are
           heard out when more than about one ERB from their neighbours).
 """
