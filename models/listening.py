@@ -289,7 +289,7 @@ class Listener:
         return filters
 
     def dequantise(self, codes: NDArray[np.int64]) -> NDArray[np.float64]:
-        """What codes ``'batch codebooks frames'``, or a prefix of their codebooks, stand for: 'batch channels frames'."""
+        """What codes 'batch codebooks frames', or the first of their codebooks, stand for: 'batch channels frames'."""
         told = getattr(self.encoder, "dequantise", None)
         if told is None:
             raise self._fault("it has no dequantise()")

@@ -128,7 +128,10 @@ def whole_codebook(
         return np.asarray((10.0 ** (book / 10.0))[codes[:, 0]].swapaxes(1, 2))
 
     return QuantisingWithCodes(
-        name=_name("whole-codebook", spectra=(spectra, SPECTRA), seed=(seed, 0)), bank=bank, encode=encode, decode=decode
+        name=_name("whole-codebook", spectra=(spectra, SPECTRA), seed=(seed, 0)),
+        bank=bank,
+        encode=encode,
+        decode=decode,
     )
 
 

@@ -19,12 +19,15 @@ Null      targets shuffled between encoder and bank.
 Threshold .15 d' per doubling is three quarters of a d' from a lone partial to 32 companions, a third of what there is
           to lose; below .05 a quarter of a d', which no listener would notice.
 Traps     The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
-          allows, for all but the densest, and no slope is seen. A code in which a lone partial is not heard (d' below
-          1) has nothing to lose: no effect. A code that has lost all of it (d' below .5 at the densest), or that hears
-          a lone partial without fail, would fall further if it could: what is measured is then the least that the
-          effect can be, and does not refute. Readers that learn from few clips lose some d' to chance, the more the
-          more channels they must choose from; both encoders lose it, and duplicated or rotated channels move nothing.
-          Per-component levels make dense clips louder: the part at a fixed level tells.
+          allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
+          have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
+          their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in
+          which a lone partial is not heard even so (d' below 1) has nothing to lose: no effect. A code that has lost
+          all of it (d' below .5 at the densest), or that hears a lone partial without fail, would fall further if it
+          could: what is measured is then the least that the effect can be, and does not refute. Readers that learn
+          from few clips lose some d' to chance, the more the more channels they must choose from; both encoders lose
+          it, and duplicated or permuted channels move nothing. Per-component levels make dense clips louder: the part
+          at a fixed level tells.
 Sources   Glasberg & Moore 1990; Macmillan & Creelman 2005, ch. 3 (d'_a from an area); Moore 2012, ch. 3 (partials are
           heard out when more than about one ERB from their neighbours).
 """
@@ -71,7 +74,8 @@ DENSEST = 32
 AIM = 1.9
 """d' of a lone partial that the noise is set for, where a reader learns from as few clips as `_quiet_enough` plays."""
 
-STEP_DB = 3.0
+STEP_DB = 2.0
+STEPS_AT_ONCE = 6
 SOFTEST_DB = 48.0
 ROUNDS = 4
 HEARD = 1.0
@@ -178,11 +182,13 @@ def _quiet_enough(
             means, powers = answers[2 * index : 2 * index + 2]
             for site in sites:
                 heard = d_prime(trials(crowds[index], decoding.sequence_features(means[site], powers[site])))
-                steps = round(10.0 * math.log10(AIM / max(heard, 0.1)) / STEP_DB)
+                # The noise comes from too loud: to the nearest step it would stop short as a rule.
+                steps = round(10.0 * math.log10(AIM / max(heard, 0.1)) / STEP_DB + 0.2)
                 # What the ear-like bank hears well enough by chance is not made easier for it.
                 if quiet[site] == 0.0 and heard >= HEARD:
                     steps = 0
-                softer = min(max(quiet[site] + STEP_DB * min(max(steps, -4), 4), 0.0), SOFTEST_DB)
+                softer = quiet[site] + STEP_DB * min(max(steps, -STEPS_AT_ONCE), STEPS_AT_ONCE)
+                softer = min(max(softer, 0.0), SOFTEST_DB)
                 if softer == quiet[site]:
                     pending.remove(site)
                 quiet[site] = softer
@@ -278,7 +284,9 @@ def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
     """Return the measurement that decides: how much faster d' falls than for the ear-like bank."""
     ear = company[0] if company else None
     curve = " ".join(f"{each:.2f}" for each in own.figures["d_prime"])
-    parts = [Part(name="what is lost, whoever else loses it", effect=own.effect, threshold=THRESHOLD, note=f"d' {curve}")]
+    parts = [
+        Part(name="what is lost, whoever else loses it", effect=own.effect, threshold=THRESHOLD, note=f"d' {curve}")
+    ]
     if ear is None or ear.effect is None:
         why = "there is no ear-like bank to compare with" if ear is None else f"of the ear-like bank, {ear.reason}"
         return replace(own, effect=None, reason=own.reason or why, parts=(*parts, *own.parts))
@@ -348,7 +356,7 @@ def _count(
     sounding: NDArray[np.bool_],
     blocks: NDArray[np.intp],
 ) -> None:
-    """Enter pairs of a clip with and a clip without the target, both of one fold: readers of two folds do not compare."""
+    """Enter pairs of a clip with the target and one without, of one fold: readers of two folds do not compare."""
     for with_it in np.unique(blocks):
         for without in np.unique(blocks[blocks % FOLDS == with_it % FOLDS]):
             yes, no = said[sounding & (blocks == with_it)], said[~sounding & (blocks == without)]
@@ -367,15 +375,16 @@ def fall(name: str, runs: Sequence[Sequence[Trials]]) -> Effect:
     Runs share nothing: their variances add, and so do their degrees of freedom.
     """
     weights = _weights([each.companions for each in runs[0]])
-    each = [
-        jackknife_two_way(
+
+    def of_run(found: Sequence[Trials]) -> Effect:
+        return jackknife_two_way(
             lambda kept: -float(weights @ [d_prime(trials, kept) for trials in found]),
             (TARGETS, BLOCKS),
             name=name,
             unit="d' per doubling",
         )
-        for found in runs
-    ]
+
+    each = [of_run(found) for found in runs]
     value = float(np.mean([one.value for one in each]))
     error = math.sqrt(sum(standard_error(one) ** 2 for one in each)) / len(each)
     n = 1 + sum(one.n - 1 for one in each)
@@ -396,7 +405,7 @@ def _tokens(trials: Trials) -> int:
 
 
 def _curve(runs: Sequence[Sequence[Trials]]) -> list[float]:
-    """D' among each number of companions, mean over runs."""
+    """Return d' among each number of companions, mean over runs."""
     return [float(each) for each in np.mean([[d_prime(trials) for trials in found] for found in runs], axis=0)]
 
 
@@ -413,7 +422,7 @@ def _least(own: Measurement) -> str | None:
     """Why a small effect may be small only because d' could not fall further, or because it is cut off above."""
     lone, densest = own.figures["d_prime"][0], own.figures["d_prime"][-1]
     if densest < LOST:
-        return f"d' falls from {lone:.2f} to {densest:.2f}: next to nothing is left, and no more can be lost than there was"
+        return f"d' falls from {lone:.2f} to {densest:.2f}: next to nothing is left, and no more can be lost"
     if lone > own.figures["ceiling"] - NEAR_CEILING:
         return f"a lone partial is heard without fail (d' of {lone:.2f}): what is lost of it is not seen"
     return None

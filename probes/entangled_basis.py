@@ -16,10 +16,10 @@ Formula   spacing CV: standard deviation over mean of the gaps between neighbour
           overlap, and FPX_random is that of the absolute values of Gaussian numbers, drawn.
 Interval  Spacing: of gamma-distributed gaps with a stated CV, the CVs of n - 1 of them are drawn; those stated values
           are in the interval for which the measured one is no surprise at either end (a parametric bootstrap inverted:
-          Carpenter 1999). Filters drawn with replacement have gaps of zero, and a filter left out joins two gaps: neither
-          bootstrap nor jackknife over filters knows the spread of gaps. FPX: jackknife over filters, on the mean of
-          <w_i, w_j>^2 over pairs, n and d fixed. The minimum: its lower end is the lower of both; its upper end is the
-          lower of both at half the error each, because either may refute (Holm 1979).
+          Carpenter 1999). Filters drawn with replacement have gaps of zero, and a filter left out joins two gaps:
+          neither bootstrap nor jackknife over filters knows the spread of gaps. FPX: jackknife over filters, on the
+          mean of <w_i, w_j>^2 over pairs, n and d fixed. The minimum: its lower end is the lower of both; its upper
+          end is the lower of both at half the error each, because either may refute (Holm 1979).
 Null      as many centres uniform on the ERB-number scale between the outermost ones: how often their gaps vary as much.
 Parts     both readings alone; largest coherence less the Welch bound; largest over smallest sum of squared answers over
           frequency, in octaves, between the outermost centres.
@@ -122,7 +122,7 @@ def _deep(site: str, tones: tuning.Tones, squared: Floats, rng: np.random.Genera
     unit = curves / np.maximum(np.linalg.norm(curves, axis=1, keepdims=True), 1e-300)
     centres = np.array([_summit(tones.hz, each) for each in squared])
     sounds = ((f"a tone of {tones.hz[len(tones.hz) // 2]:.0f} Hz", tones.loud[len(tones.hz) // 2]),)
-    chance = _nonnegative_chance(*unit.shape, rng) if len(unit) > 1 else math.nan
+    chance = _nonnegative_chance(len(unit), unit.shape[1], rng) if len(unit) > 1 else math.nan
     return _measure(site, unit, centres, chance, squared, tones.hz, rng, sounds)
 
 

@@ -95,7 +95,7 @@ class Ear:
     codes: bool = False
     """Whether the encoder gives codes: they are heard at the site 'codes'."""
     dequantise: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
-    """Codes 'batch codebooks frames', any prefix of the codebooks -> 'batch channels frames', where the encoder says."""
+    """Codes 'batch codebooks frames', or the first codebooks -> 'batch channels frames', where the encoder says."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""

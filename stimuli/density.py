@@ -156,7 +156,7 @@ def crowd(
                 on, trial = np.zeros(count, bool), np.zeros(count, bool)
                 on[playing[row]], trial[playing] = True, True
                 number = int(fill) + int(rng.random() < fill - int(fill))
-                near = np.array([erb_rate(targets[index]) for index in playing])
+                near = np.array([erb_rate(targets[int(index)]) for index in playing])
                 fillers = [
                     _filler(rng, near, crowded=crowded, sample_rate=sample_rate, frame_rates=frame_rates)
                     for _ in range(number)

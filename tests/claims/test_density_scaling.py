@@ -30,14 +30,15 @@ CLAIM = Claim(
         "as wide as the ear's."
     ),
     method=(
-        "Twelve target partials, there or not, in white noise among 0, 2, 8 and 32 others at random frequencies at "
+        "Twelve target partials, there or not, in white noise among 0, 4 and 32 others at random frequencies at "
         "least one ear-bandwidth away, levels fixed per partial and roved by 3 dB. A linear reader for each target and "
-        "density learns from half of a hundred clips or fewer, from the mean and the log power of each channel, and is "
+        "density learns from some forty to sixty clips, from the mean and the log power of each channel, and is "
         "scored on clips that it did not hear: d' from the area under the ROC curve. The effect is the d' lost per "
         "doubling of partials, less what a bank of ear-wide filters loses that heard draws of its own through the same "
         "probe. .15 is a third of what there is to lose from none to 32; .05 is a quarter of a d' over the same way, "
-        "and nobody would notice. The noise is set so that the bank hears a lone partial with a d' of about 2; an "
-        "encoder that does not reach 1 has nothing to lose and gets no verdict. Interval: two-way jackknife over "
+        "and nobody would notice. The noise is set so that the bank hears a lone partial with a d' of about 2, "
+        "and for an encoder that does not it is softened until it does; one that never reaches 1 has nothing to lose "
+        "and gets no verdict. Interval: two-way jackknife over "
         "targets and blocks of clips, the variances of both encoders added."
     ),
 )

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -377,3 +377,85 @@ def test_thresholds_that_would_let_an_effect_be_both_are_refused() -> None:
 def test_a_claim_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         toy().stance = "holds"  # type: ignore[misc]
+
+# --- company --------------------------------------------------------------------------------------------------------
+
+
+def less(own: Measurement, company: Sequence[Measurement]) -> Measurement:
+    """Return the own effect less that of the company."""
+    (other,) = company
+    assert own.effect is not None
+    assert other.effect is not None
+    shift = other.effect.value
+    effect = dataclasses.replace(
+        own.effect, value=own.effect.value - shift, low=own.effect.low - shift, high=own.effect.high - shift
+    )
+    return dataclasses.replace(own, effect=effect)
+
+
+def beside(spec: str, **changes: Any) -> Claim:
+    """Return a claim whose encoders are all compared with one."""
+    return toy(**{"company": lambda on_trial: (spec,), "compare": less} | changes)
+
+
+def test_an_encoder_is_judged_by_its_difference_from_its_company(bench: Bench) -> None:
+    record = bench.record(beside("half", threshold=Threshold(0.3, -0.3)), "mine", "latent")
+    assert record["effect"]["value"] == pytest.approx(0.5, abs=1e-3)
+    # The controls are compared as well: full is half more than half, none half less.
+    assert [each["verdict"] for each in record["controls"]] == ["supported", "refuted"]
+    assert [each["effect"]["value"] for each in record["controls"]] == pytest.approx([0.5, -0.5], abs=1e-3)
+    assert record["verdict"] == "supported"
+
+
+def test_company_may_be_the_encoder_itself_and_hears_draws_of_its_own(bench: Bench) -> None:
+    drawn: list[float] = []
+
+    def probe(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+        drawn.append(rng.random())
+        return (yield from follows_level(ear, rng, effort))
+
+    one = beside("no", probe=probe, threshold=Threshold(0.3, 0.3))
+    record = bench.record(one, "no", "latent")
+    assert record["effect"]["value"] == pytest.approx(0.0)
+    assert (record["verdict"], [each["verdict"] for each in record["controls"]]) == (
+        "refuted",
+        ["supported", "refuted"],
+    )
+    # Two encoders on the claim's own draws, and the company, once for both, on others.
+    assert len(drawn) == 3
+    assert len(set(drawn)) == 2
+
+
+def test_company_is_heard_in_the_same_pass_as_what_else_is_wanted_of_it(
+    bench: Bench, cast: dict[str, Meter]
+) -> None:
+    cast["half"] = counter = Faulty(lambda answer: {name: value / 2 for name, value in answer.items()})
+    one = beside("half", threshold=Threshold(0.3, -0.3))
+    bench.want(one, "mine")
+    bench.want(one, "half")
+    bench.record(one, "mine", "latent")
+    calls = counter.calls
+    bench.record(one, "half", "latent")
+    assert counter.calls == calls > 0
+
+
+def test_without_its_company_an_encoder_has_no_verdict(bench: Bench, cast: dict[str, Meter]) -> None:
+    cast["broken"] = nan()
+    record = bench.record(beside("broken"), "mine", "latent")
+    assert record["verdict"] is None
+    assert "NaN" in record["fault"]
+    record = bench.record(beside("stranger"), "mine", "latent")
+    assert (record["verdict"], record["reason"]) == (None, "there is no encoder 'stranger'")
+
+
+def test_company_without_the_site_answers_at_the_site_it_has(bench: Bench, cast: dict[str, Meter]) -> None:
+    cast["half"] = Faulty(lambda answer: {"latent": answer["latent"] / 2})
+    one = dataclasses.replace(beside("half", threshold=Threshold(0.3, -0.3)), sites=("stack_end", "latent"))
+    record = bench.record(one, "mine", "stack_end")
+    assert record["effect"]["value"] == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("half", [{"company": lambda spec: ("half",)}, {"compare": less}], ids=["no compare", "alone"])
+def test_company_and_comparison_go_together(half: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must have both company and compare, or neither"):
+        toy(**half)
