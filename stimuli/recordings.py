@@ -177,7 +177,7 @@ def resampled(sound: NDArray, *, rate: int, sample_rate: int) -> NDArray:
 
 def _remember(path: Path, sha256: str) -> str | None:
     """Note where a file lies and where it sounds; return why it cannot be used, if it cannot."""
-    loud = []
+    loud: list[bool] = []
     with soundfile.SoundFile(path) as file:
         rate, seconds = file.samplerate, file.frames / file.samplerate
         if seconds < LEAST_SECONDS:
