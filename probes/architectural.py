@@ -132,7 +132,7 @@ def compare(own: Measurement, others: Sequence[Measurement]) -> Measurement:
             own,
             parts=(),
             not_applicable=True,
-            reason="no untrained encoders of this architecture are known that it could be compared with",
+            reason="it is untrained itself, or no untrained encoders of its architecture are known to compare it with",
         )
     parts, ends = [], []
     scores: dict[str, dict[str, Any]] = {}

@@ -111,7 +111,7 @@ def test_the_order_of_the_others_changes_nothing() -> None:
 def test_without_company_the_claim_does_not_apply() -> None:
     found = probe.compare(scores(a=0.1, b=0.2), [])
     assert found.not_applicable
-    assert "no untrained encoders of this architecture are known" in found.reason
+    assert "no untrained encoders of its architecture are known" in found.reason
 
 
 def test_questions_without_an_answer_are_left_out_and_said() -> None:
