@@ -72,7 +72,11 @@ THRESHOLD = Threshold(0.5, 0.2)
 
 def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how far alias pairs share a code, and the rank of alias classes, at each site; see the module."""
-    size = SIZES[effort]
+    return alias_collapse_of(ear, rng, **SIZES[effort])
+
+
+def alias_collapse_of(ear: Ear, rng: np.random.Generator, *, sets: int, tokens: int, lines: int) -> Probe:
+    """Measure the same with a number of sets of pairs, of tokens a clip, and of whole alias classes (0: none)."""
     measurements: dict[str, Measurement] = {
         site: _not_applicable(
             site,
@@ -95,7 +99,7 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             measurements |= {site: _not_applicable(site, why) for site in sites}
             continue
         try:
-            groups.append(_Group(ear, sites, chain, rng, **size))
+            groups.append(_Group(ear, sites, chain, rng, sets=sets, tokens=tokens, lines=lines))
         except designs.NoSuchDesignError as error:
             measurements |= {site: _not_applicable(site, str(error)) for site in sites}
     answers = list((yield [request for group in groups for request in group.requests]))

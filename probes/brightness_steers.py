@@ -264,7 +264,7 @@ class Steering:
             test, train = np.flatnonzero(self._halves == half), np.flatnonzero(self._halves != half)
             count = self._energy.shape[1]
             mixture = rng.standard_normal(len(train) * count)
-            among = self._between[np.ix_(train, range(count), train, range(count))].reshape(len(mixture), -1)
+            among = self._between[train][:, :, train].reshape(len(mixture), -1)
             length = float(mixture @ among @ mixture)
             along = self._products[test, BRIGHTER][:, train].reshape(len(test), -1) @ mixture
             gained += float(along.sum()) ** 2 / len(test) / length if length > 0 else 0.0

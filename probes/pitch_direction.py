@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 
 from testtone.stimuli import designs
 from testtone.stimuli.backgrounds import backgrounds
+from testtone.stimuli.sources import Source
 
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
@@ -73,7 +74,7 @@ def pitch_direction(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     size = SIZES[effort]
     slowest = min(ear.frame_rates[site] for site in ear.sites)
     seconds = ear.seconds(FRAMES)
-    own = ()
+    own: tuple[tuple[str, tuple[Source, ...]], ...] = ()
     if ear.backgrounds:
         # A generator of its own: the other sounds stay those of a run without recordings.
         (apart,) = rng.spawn(1)

@@ -11,7 +11,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +108,10 @@ def folder(path: str | Path) -> Folder:
         try:
             sha256 = _hash(each)
             known = _FILES.get(sha256)
-            reason = None if known else _remember(each, sha256)
+            if known is not None:
+                # The same bytes, perhaps moved meanwhile.
+                _FILES[sha256] = replace(known, path=each.resolve())
+            reason = None if known is not None else _remember(each, sha256)
         except (soundfile.SoundFileError, OSError):
             reason = "unreadable"
         if reason is None and sha256 not in found:
@@ -177,7 +180,7 @@ def resampled(sound: NDArray, *, rate: int, sample_rate: int) -> NDArray:
 
 def _remember(path: Path, sha256: str) -> str | None:
     """Note where a file lies and where it sounds; return why it cannot be used, if it cannot."""
-    loud = []
+    loud: list[bool] = []
     with soundfile.SoundFile(path) as file:
         rate, seconds = file.samplerate, file.frames / file.samplerate
         if seconds < LEAST_SECONDS:

@@ -214,7 +214,7 @@ def check(
 
 def claims() -> dict[str, Claim]:
     """Return all claims that are shipped, by id."""
-    found = {}
+    found: dict[str, Claim] = {}
     for module in pkgutil.iter_modules(shipped.__path__):
         if module.name.startswith("test_"):
             names = vars(importlib.import_module(f"{shipped.__name__}.{module.name}"))

@@ -5,7 +5,10 @@ import re
 import pytest
 from plugin_toys import check, furnish
 
-OPTIONS = ("--encoder", "--claims-report", "--claims-seed", "--claims-effort", "--claims-store", "--claims-device")
+OPTIONS = (
+    "--encoder", "--claims-report", "--claims-seed", "--claims-effort", "--claims-audio", "--claims-store",
+    "--claims-device",
+)  # fmt: skip
 
 
 def error_of(run: pytest.RunResult) -> str:
