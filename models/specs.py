@@ -31,6 +31,7 @@ from types import ModuleType
 from typing import Any
 
 from .layered_references import LAYERED_REFERENCES
+from .note_references import NOTE_REFERENCES
 from .protocol import Encoder
 from .references import REFERENCES
 
@@ -69,6 +70,7 @@ BUNDLED: Mapping[str, Bundled] = {
     "crepe-full": Bundled("crepe", "full", argument="path"),
     **{name: Bundled("references", build.__name__) for name, build in REFERENCES.items()},
     **{name: Bundled("layered_references", build.__name__) for name, build in LAYERED_REFERENCES.items()},
+    **{name: Bundled("note_references", build.__name__) for name, build in NOTE_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {

@@ -25,13 +25,15 @@ STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
 
 
-def ridge(train: Floats, labels: Floats, test: Floats) -> Floats:
+def ridge(train: Floats, labels: Floats, test: Floats, *, shared: bool = False) -> Floats:
     """Return what readers that learned from `train` say of `test`.
 
     Args:
         train: 'sounds features', at least 3 sounds.
         labels: 'sounds labels', of the training sounds; numbers, such as 0 and 1.
         test: 'sounds features'.
+        shared: one strength for all labels, for labels that compete (`choices`): a label that is shrunk less than the
+            others would win for that alone.
 
     Returns:
         'sounds labels', on the scale of the labels.
@@ -67,6 +69,8 @@ def ridge(train: Floats, labels: Floats, test: Floats) -> Floats:
         residual = (labels - mean - left @ (share[:, None] * along)) / (1.0 - leverage)[:, None]
         errors.append(np.square(residual).mean(axis=0))
         shrunk.append(singular / (singular**2 + strength))
+    if shared:
+        errors = [np.full(len(error), error.mean()) for error in errors]
     best = np.argmin(errors, axis=0)
     weights = right.T @ (np.array(shrunk)[best].T * along)
     return np.asarray(mean + test @ weights)
