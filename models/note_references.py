@@ -35,8 +35,8 @@ def holistic_codebook(
     *,
     sample_rate: int = 24_000,
     hop: int = 320,
-    entries: int = 2048,
-    scale: float = 2.0,
+    entries: int = 4096,
+    scale: float = 6.0,
     channels: int = 1024,
     window_seconds: float = 0.2,
     floor_db: float = -50.0,
@@ -72,7 +72,7 @@ def holistic_codebook(
         return vectors[nearest].swapaxes(1, 2)
 
     return ReferenceEncoder(
-        name=_name("holistic-codebook", entries=(entries, 2048)),
+        name=_name("holistic-codebook", entries=(entries, 4096)),
         sample_rate=sample_rate,
         hop=hop,
         margin=bank.margin,

@@ -17,7 +17,7 @@ Formula   a ridge regression of the next note (one of 12) on RO1 + RO2 (`decodin
           that knows the combinations it has heard and nothing of the rest.
 Gate      the lower end of acc_seen must exceed .5: who has not learned cannot fail to generalise: insufficient.
 Parts     the same for a learner with a hidden layer: 512 rectified random sums of the features (Huang et al. 2006), read
-          by ridge. acc_seen and acc_held.
+          by ridge; at thorough. acc_seen and acc_held.
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
 Interval  two-way jackknife over notes of the first and of the second voice.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.
@@ -76,7 +76,7 @@ def no_part_relations(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             design,
             averages[site].astype(np.float64),
             powers[site].astype(np.float64),
-            hidden=effort != "quick",
+            hidden=effort == "thorough",
             rng=np.random.default_rng(rng.integers(2**63)),
             draws=DRAWS[effort],
         )
