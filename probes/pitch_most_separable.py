@@ -10,11 +10,11 @@ Stimuli   isolated notes that cross 12 pitches, 12 levels and 12 timbres (`mixtu
           of each, 3 semitones and 3 dB from step to step, six additive timbres and six FluidSynth programs.
 Readouts  RO1, mean over frames, and RO2, log power about the mean floored 30 dB below a channel's mean power over all
           sounds, side by side.
-Formula   for each property a ridge regression of its classes on the features (`decoding.ridge`). What it says of a sound
-          is given to the class whose training sounds it speaks of most similarly (the nearest mean of its answers):
-          Fisher's discriminant by regression (Hastie, Tibshirani & Buja 1994), linear, and fair to classes that lie in a
-          row: the largest answer would never be that of a class in the middle. Both other properties are held out: a
-          sound is read by a reader that heard neither its class in the one nor its class in the other.
+Formula   for each property a ridge regression of its classes on the features (`decoding.ridge`). What it says of a
+          sound is given to the class whose training sounds it speaks of most similarly (the nearest mean of its
+          answers): Fisher's discriminant by regression (Hastie, Tibshirani & Buja 1994), linear, and fair to classes
+          that lie in a row: the largest answer would never be that of a class in the middle. Both other properties are
+          held out: a sound is read by a reader that heard neither its class in the one nor its class in the other.
           score = (share right - 1/12) / (1 - 1/12).
           effect = score(pitch) - the larger of score(level) and score(timbre).
 Gate      insufficient where no property is read above chance, or where pitch and its best rival are both read almost
@@ -25,8 +25,8 @@ Interval  three-way over pitches, levels and timbres (variances of one factor an
           Cameron, Gelbach & Miller 2011). Pitch must beat both rivals, so the lower end is the smaller of two; it is
           beaten by either, so the upper end is the smaller of two at half the error each.
 Thresholds  above .05: a lead of one note in twenty. Below 0 another property is read better.
-Traps     Which property is easier depends on the steps between its classes, and no choice makes a semitone a decibel. Three
-          semitones and three decibels are both many just-noticeable differences (some 50 and 3); the scores stand
+Traps     Which property is easier depends on the steps between its classes, and no choice makes a semitone a decibel.
+          Three semitones and three decibels are both many just-noticeable differences (some 50 and 3); the scores stand
           beside, so that a reader may say what a finer grid would do. Level is read from unseen timbres and pitches,
           where the answer of a channel to a quiet bright note is that to a loud dull one.
 """
@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +63,11 @@ THRESHOLD = Threshold(0.05, 0.0)
 READ = Threshold(0.5, 0.1)
 """For a score: most of what there is to know, or hardly any of it."""
 
-SIZES: Mapping[str, Mapping[str, int]] = {"quick": {"squares": 2}, "standard": {"squares": 3}, "thorough": {"squares": 12}}
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "quick": {"squares": 2},
+    "standard": {"squares": 3},
+    "thorough": {"squares": 12},
+}
 DRAWS = {"quick": 199, "standard": 499, "thorough": 1999}
 Floats = NDArray[np.float64]
 
@@ -136,7 +139,9 @@ def _measure(
     )
     parts = [
         *(
-            Part(name=f"pitch against {name}", effect=each, threshold=THRESHOLD, note="the better one" * (name == rival))
+            Part(
+                name=f"pitch against {name}", effect=each, threshold=THRESHOLD, note="the better one" * (name == rival)
+            )
             for name, each in leads.items()
         ),
         *(Part(name=f"score of {name}", effect=each, threshold=READ) for name, each in by_property.items()),

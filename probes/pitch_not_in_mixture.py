@@ -32,7 +32,7 @@ Traps     Mixtures of unequal level would give the number of notes away: one RMS
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -273,11 +273,17 @@ def mean_area(scores: Floats, present: Floats, *, name: str) -> Effect:
     half = error / (centre * (1.0 - centre)) * float(stats.t.ppf(0.5 + CONFIDENCE / 2, pitches - 1))
     low, high = (1.0 / (1.0 + math.exp(-end)) for end in (middle - half, middle + half))
     return Effect(
-        name=name, value=value, low=min(low, value), high=max(high, value), confidence=CONFIDENCE, unit="area", n=pitches
+        name=name,
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        confidence=CONFIDENCE,
+        unit="area",
+        n=pitches,
     )
 
 
-def _sounds(design: mixtures.NotesInCompany) -> Sequence[Any]:
+def _sounds(design: mixtures.NotesInCompany) -> tuple:
     """A mixture of three, and one of its notes alone."""
     row = next(index for index, chord in enumerate(design.members) if len(chord) == 3)
     mixture, single = design.mixed[0][row], design.alone[1][0][design.members[row][0]]

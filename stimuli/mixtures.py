@@ -12,7 +12,6 @@ different notes do not coincide. A *token* is one performance: new start phases,
 """
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,7 +110,9 @@ def chords_of_notes(
         ]
         stimuli.append(
             tuple(
-                Stimulus(tuple(voices[i] for i in chord), seconds, label=" and ".join(pitch.name(midi[i]) for i in chord))
+                Stimulus(
+                    tuple(voices[i] for i in chord), seconds, label=" and ".join(pitch.name(midi[i]) for i in chord)
+                )
                 for chord in members
             )
         )
@@ -245,9 +246,7 @@ def two_voices(
     """
     scale = spread_pitches(rng, 2 * notes, frame_rate=frame_rate, jitter=0.15)
     kinds = ("tilt", *sustained(rng, 1))
-    voices = tuple(
-        tuple((scale[2 * index + voice], kinds[index % 2]) for index in range(notes)) for voice in range(2)
-    )
+    voices = tuple(tuple((scale[2 * index + voice], kinds[index % 2]) for index in range(notes)) for voice in range(2))
     follows = tuple(int(each) for each in rng.permutation(notes))
 
     def performed(a: int, b: int) -> Stimulus:
@@ -260,9 +259,7 @@ def two_voices(
         )
 
     stimuli = tuple(tuple(tuple(performed(a, b) for b in range(notes)) for a in range(notes)) for _ in range(tokens))
-    return TwoVoices(
-        tuple(midi for midi, _ in voices[0]), tuple(midi for midi, _ in voices[1]), follows, stimuli
-    )
+    return TwoVoices(tuple(midi for midi, _ in voices[0]), tuple(midi for midi, _ in voices[1]), follows, stimuli)
 
 
 # Notes by property

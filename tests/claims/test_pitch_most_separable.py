@@ -23,19 +23,19 @@ CLAIM = Claim(
     ),
     explanation=(
         "Three questions about one note: which of twelve keys, which of twelve dynamics, which of twelve instruments? "
-        "Somebody answers all three from an encoder's code, with nothing but a straight ruler, and has never heard this "
-        "key at this dynamic, or this instrument in this register. The claim is that the key is named right most often. "
-        "A code may well know one of the three and not the others; this one says which."
+        "Somebody answers all three from an encoder's code, with nothing but a straight ruler, and has never heard "
+        "this key at this dynamic, or this instrument in this register. The claim is that the key is named right most "
+        "often. A code may well know one of the three and not the others; this one says which."
     ),
     method=(
-        "Isolated notes that cross twelve pitches three semitones apart, twelve levels three decibels apart and twelve "
-        "timbres, six of them FluidSynth instruments. For each property a linear discriminant learns from averages over "
-        "time and from how much each channel oscillates, and is tested on notes that differ from all it has learned in "
-        "both other properties. Its score is the share of right answers, with chance at 0 and certainty at 1. The effect is "
-        "the score of pitch less the better of the other two. A lead of more than .05 counts; below 0 another property "
-        "is read better. Where two are read without error there is no best, and no verdict. How far classes stand apart "
-        "decides how hard each question is, and these steps are a choice: the three scores stand beside. Interval: "
-        "three-way over the classes of all properties."
+        "Isolated notes that cross twelve pitches three semitones apart, twelve levels three decibels apart and "
+        "twelve timbres, six of them FluidSynth instruments. For each property a linear discriminant learns from "
+        "averages over time and from how much each channel oscillates, and is tested on notes that differ from all it "
+        "has learned in both other properties. Its score is the share of right answers, with chance at 0 and "
+        "certainty at 1. The effect is the score of pitch less the better of the other two. A lead of more than .05 "
+        "counts; below 0 another property is read better. Where two are read without error there is no best, and no "
+        "verdict. How far classes stand apart decides how hard each question is, and these steps are a choice: the "
+        "three scores stand beside. Interval: three-way over the classes of all properties."
     ),
 )
 

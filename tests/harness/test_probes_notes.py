@@ -8,6 +8,9 @@ import pytest
 from scipy import stats
 
 from testtone.models import references, resolve
+from testtone.models.listening import Listener
+from testtone.probes.chord_additivity import FRAMES, SIZES
+from testtone.probes.hearing import ear_of
 from testtone.probes.records import Measurement
 from testtone.probes.statistics import verdict
 from testtone.stimuli import mixtures
@@ -18,7 +21,8 @@ from testtone.tests.claims.test_pitch_direction import CLAIM as DIRECTION
 from testtone.tests.claims.test_pitch_most_separable import CLAIM as BEST
 from testtone.tests.claims.test_pitch_not_in_mixture import CLAIM as MIXTURE
 from testtone.tests.claims.test_same_filters import CLAIM as FILTERS
-from testtone.tests.harness.imagined import Deaf, Maps, draws, imagine, measure
+from testtone.tests.harness.imagined import EAR, Deaf, Maps, draws, imagine, measure
+from testtone.tests.trial import generator
 
 TOLERANCE = 0.05
 CLAIMS = {claim.id: claim for claim in (FILTERS, CHORDS, MIXTURE, PARTS, BEST)}
@@ -107,7 +111,7 @@ def own_sets(share: float, seed: int) -> Any:
     return code
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4, 0.7, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_the_area_follows_from_the_share_of_cells_with_their_own_set(share: float) -> None:
     """Two sets are equal with probability share^2, and beat any two others; else they are any two: 1/2."""
     found = [imagine(FILTERS.probe, own_sets(share, seed), seed=seed).effect for seed in range(8)]
@@ -129,8 +133,6 @@ def test_three_channels_have_no_tenth() -> None:
 
 
 def test_filters_and_directions_are_asked_of_the_same_sounds() -> None:
-    from testtone.tests.trial import generator
-    from testtone.tests.harness.imagined import EAR
 
     first, second = (
         {each.sha256 for each in next(claim.probe(EAR, generator(claim.family, 0), "quick"))[0].stimuli}
@@ -159,7 +161,9 @@ def test_additivity_is_the_share_of_the_notes_in_the_variance_of_chords(weight: 
     """36 pairs and 36 triads of 12 notes: the variance of a note's presence, p (1 - p) among chords of one size."""
     additive = np.mean([12 * present * (1 - present) for present in (2 / 12, 3 / 12)])
     found = [imagine(CHORDS.probe, sums_and_colours(weight, seed), seed=seed) for seed in range(4)]
-    assert np.mean([each.effect.value for each in found]) == pytest.approx(additive / (additive + weight), abs=TOLERANCE)
+    assert np.mean([each.effect.value for each in found]) == pytest.approx(
+        additive / (additive + weight), abs=TOLERANCE
+    )
     assert {part(each, "terms of pairs").low < 0.05 for each in found} == {True}
 
 
@@ -168,9 +172,6 @@ def test_additivity_of_a_bank_with_a_texture_beside_it(weight: float) -> None:
     """The filterbank's share of the variance between chords, from its channels, and the texture's, from its own."""
     encoder = resolve(f"partly-holistic:weight={weight}")
     found = measure(CHORDS.probe, encoder, seed=4)["latent"].effect
-    from testtone.models.listening import Listener
-    from testtone.probes.chord_additivity import FRAMES, SIZES
-    from testtone.probes.hearing import ear_of
 
     ear = ear_of(Listener(encoder), ("latent",))
     design = mixtures.chords_of_notes(
@@ -206,11 +207,9 @@ def test_terms_of_pairs_explain_a_code_of_pairs() -> None:
 
 def test_a_square_of_the_waveform_is_no_sum_but_softly_a_line_is() -> None:
     """A saturating channel: linear when played softly, and flagged so."""
-    from testtone.models.references import polyphase
-
-    found = measure(
-        CHORDS.probe, Maps(polyphase(keep=40), lambda code: np.tanh(30.0 * code)), effort="standard"
-    )["latent"]
+    found = measure(CHORDS.probe, Maps(references.polyphase(keep=40), lambda code: np.tanh(30.0 * code)), effort="standard")[
+        "latent"
+    ]
     notes = {each.name: each.note for each in found.parts}
     assert notes["frozen sums, -34 dB"] == "linear regime"
     assert part(found, "frozen sums, -34 dB").value > part(found, "frozen sums, +3 dB").value + 0.1
