@@ -207,9 +207,8 @@ def test_terms_of_pairs_explain_a_code_of_pairs() -> None:
 
 def test_a_square_of_the_waveform_is_no_sum_but_softly_a_line_is() -> None:
     """A saturating channel: linear when played softly, and flagged so."""
-    found = measure(CHORDS.probe, Maps(references.polyphase(keep=40), lambda code: np.tanh(30.0 * code)), effort="standard")[
-        "latent"
-    ]
+    saturating = Maps(references.polyphase(keep=40), lambda code: np.tanh(30.0 * code))
+    found = measure(CHORDS.probe, saturating, effort="standard")["latent"]
     notes = {each.name: each.note for each in found.parts}
     assert notes["frozen sums, -34 dB"] == "linear regime"
     assert part(found, "frozen sums, -34 dB").value > part(found, "frozen sums, +3 dB").value + 0.1
