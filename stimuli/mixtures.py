@@ -293,8 +293,8 @@ def notes_by_property(
     """Return isolated notes of ``classes`` pitches, levels and timbres, from ``squares`` Latin squares.
 
     In one square every pair of classes of two properties occurs once. Pitches lie ``step_semitones`` apart, a little
-    off their places; levels ``step_db`` apart, the loudest an RMS of 0.1 full scale; timbres are six additive ones and as
-    many FluidSynth programs, in random order. Every note has phases of its own.
+    off their places; levels ``step_db`` apart, the loudest an RMS of 0.1 full scale; timbres are six additive ones and
+    as many FluidSynth programs, in random order. Every note has phases of its own.
     """
     low = HIGH_MIDI - classes * step_semitones
     midi = spread_pitches(rng, classes, frame_rate=frame_rate, low_midi=low, jitter=0.1)
