@@ -31,7 +31,13 @@ CLAIMS = {claim.id: claim for claim in (FILTERS, CHORDS, MIXTURE, PARTS, BEST)}
 @cache
 def known(claim_id: str, spec: str, seed: int = 0) -> Measurement:
     """The measurement on a reference encoder at quick effort, made once."""
-    return measure(CLAIMS[claim_id].probe, resolve(spec), seed=seed)["latent"]
+    return measure(CLAIMS[claim_id].probe, reference(spec), seed=seed)["latent"]
+
+
+@cache
+def reference(spec: str) -> Any:
+    """A reference encoder, built once."""
+    return resolve(spec)
 
 
 def part(measurement: Measurement, start: str) -> Any:
@@ -114,7 +120,7 @@ def own_sets(share: float, seed: int) -> Any:
 @pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_the_area_follows_from_the_share_of_cells_with_their_own_set(share: float) -> None:
     """Two sets are equal with probability share^2, and beat any two others; else they are any two: 1/2."""
-    found = [imagine(FILTERS.probe, own_sets(share, seed), seed=seed).effect for seed in range(8)]
+    found = [imagine(FILTERS.probe, own_sets(share, seed), seed=seed).effect for seed in range(6)]
     assert np.mean([each.value for each in found]) == pytest.approx((1 + share**2) / 2, abs=TOLERANCE)
 
 
@@ -247,10 +253,10 @@ def evidence(strength: float, seed: int, *, channels: int = 24) -> Any:
     return code
 
 
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_the_area_in_mixtures_is_that_of_the_evidence_there(strength: float) -> None:
     """A normal deviate that moves by d' where the pitch sounds: an area of Phi(d' / sqrt 2) (Green & Swets 1966)."""
-    found = [imagine(MIXTURE.probe, evidence(strength, seed), seed=seed) for seed in range(4)]
+    found = [imagine(MIXTURE.probe, evidence(strength, seed), seed=seed) for seed in range(3)]
     expected = 0.6 - stats.norm.cdf(strength / np.sqrt(2))
     assert np.mean([part(each, "means (RO1)").value for each in found]) == pytest.approx(expected, abs=TOLERANCE)
 
@@ -297,10 +303,10 @@ def parts_or_wholes(share: float, seed: int) -> Any:
     return code
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4, 0.8, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
 def test_what_carries_over_is_the_share_of_pairs_that_show_their_first_note(share: float) -> None:
     """Pairs are learned whole either way; of the others those are known that show the note, the rest by chance."""
-    found = [imagine(PARTS.probe, parts_or_wholes(share, seed), seed=seed).effect for seed in range(4)]
+    found = [imagine(PARTS.probe, parts_or_wholes(share, seed), seed=seed).effect for seed in range(3)]
     assert np.mean([each.value for each in found]) == pytest.approx(1 - share, abs=TOLERANCE)
 
 
@@ -340,7 +346,7 @@ def told(shares: tuple[float, float, float], seed: int) -> Any:
     return code
 
 
-@pytest.mark.parametrize("shares", [(0.9, 0.5, 0.3), (0.5, 0.8, 0.3), (0.6, 0.3, 0.6)])
+@pytest.mark.parametrize("shares", [(0.9, 0.5, 0.3), (0.5, 0.8, 0.3)])
 def test_the_lead_of_pitch_is_what_the_code_tells_of_it_beyond_its_rival(shares: tuple[float, float, float]) -> None:
     """Where a code tells a class, it is read; where it tells none of them, the answer is right by chance."""
     found = [imagine(BEST.probe, told(shares, seed), seed=seed, effort="standard") for seed in range(3)]
