@@ -34,6 +34,7 @@ from .basis_references import BASIS_REFERENCES
 from .fold_references import FOLD_REFERENCES
 from .layered_references import LAYERED_REFERENCES
 from .presence_references import PRESENCE_REFERENCES
+from .note_references import NOTE_REFERENCES
 from .protocol import Encoder
 from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES
@@ -82,6 +83,7 @@ BUNDLED: Mapping[str, Bundled] = {
     **{name: Bundled("quantised_references", build.__name__) for name, build in QUANTISED_REFERENCES.items()},
     **{name: Bundled("presence_references", build.__name__) for name, build in PRESENCE_REFERENCES.items()},
     **{name: Bundled("steering_references", build.__name__) for name, build in STEERING_REFERENCES.items()},
+    **{name: Bundled("note_references", build.__name__) for name, build in NOTE_REFERENCES.items()},
 }
 
 TWINS: Mapping[str, tuple[str, ...]] = {

@@ -16,13 +16,13 @@ Formula   (i) zhat = b + sum of c_p over the notes of a chord, c by ridge regres
 Noise     Phases are not part of a chord. Squares are therefore products of two performances that share no phase, each
           with a prediction learned from its own: <z1 - zhat1, z2 - zhat2>. Noise of either drops out on average, that
           of the prediction included: the effect is stated for codes averaged over all phases.
-Readouts  Roved: RO1, mean over frames, as above. Frozen: RO6, all frames, where a note keeps its waveform in all chords of
-          a performance; nothing is random then and squares are squares. Roved decides where the variance of the chords
-          clears its noise floor (more than 3 jackknife standard errors above 0), else frozen. Both are reported.
+Readouts  Roved: RO1, mean over frames, as above. Frozen: RO6, all frames, where a note keeps its waveform in all chords
+          of a performance; nothing is random then and squares are squares. Roved decides where the variance of the
+          chords clears its noise floor (more than 3 jackknife standard errors above 0), else frozen. Both are reported.
 Parts     zero-shot (ii): zhat = a * (sum of the codes of the notes alone) + b * (mean chord), two numbers fitted; pairs
-          (iii): what terms for pairs of notes add on triads never heard; frozen sums at other levels: one waveform each,
-          z(p + q) against z(p) + z(q), nothing fitted. Where that is nearly 1 for sounds played softly the encoder is in
-          its linear regime there, and additivity says that it is smooth, not that it composes.
+          (iii): what terms for pairs of notes add on triads never heard; frozen sums at other levels: one waveform
+          each, z(p + q) against z(p) + z(q), nothing fitted. Where that is nearly 1 for sounds played softly the
+          encoder is in its linear regime there, and additivity says that it is smooth, not that it composes.
 Null      the notes of the chords shuffled among them.
 Interval  jackknife over notes: with a note go all chords that hold it, from the mean chord too; on a scale that is
           logarithmic in what is left unexplained.
@@ -90,7 +90,7 @@ SHARES = (
 def chord_additivity(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how much of the code of unheard chords their notes explain at each site; see the module."""
     seconds, slowest = ear.seconds(FRAMES), min(ear.frame_rates[site] for site in ear.sites)
-    common = {"seconds": seconds, "frame_rate": slowest, "harmonics_below_hz": 0.42 * ear.sample_rate}
+    common: dict[str, Any] = {"seconds": seconds, "frame_rate": slowest, "harmonics_below_hz": 0.42 * ear.sample_rate}
     design = mixtures.chords_of_notes(rng, **SIZES[effort], **common)
     sweep = [
         mixtures.chords_of_notes(rng, notes=12, pairs=PAIRS_PER_LEVEL, triads=0, tokens=1, level_db=level, **common)

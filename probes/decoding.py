@@ -25,7 +25,9 @@ STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
 
 
-def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = True) -> Floats:
+def ridge(
+    train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False
+) -> Floats:
     """Return what readers that learned from `train` say of `test`.
 
     Args:
@@ -33,6 +35,8 @@ def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = Tr
         labels: 'sounds labels', of the training sounds; numbers, such as 0 and 1.
         test: 'sounds features'.
         standardise: by the training sounds; without it features are only centred, for those that have a common scale.
+        shared: one strength for all labels, for labels that compete (`choices`): a label that is shrunk less than the
+            others would win for that alone.
 
     Returns:
         'sounds labels', on the scale of the labels.
@@ -69,6 +73,8 @@ def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = Tr
         residual = (labels - mean - left @ (share[:, None] * along)) / (1.0 - leverage)[:, None]
         errors.append(np.square(residual).mean(axis=0))
         shrunk.append(singular / (singular**2 + strength))
+    if shared:
+        errors = [np.full(len(error), error.mean()) for error in errors]
     best = np.argmin(errors, axis=0)
     weights = right.T @ (np.array(shrunk)[best].T * along)
     return np.asarray(mean + test @ weights)

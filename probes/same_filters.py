@@ -16,8 +16,8 @@ Formula   r(p,c) = readout of c + p, minus readout of c; s_k = standard deviatio
           timbre, averaged over pairs: some contexts leave less room than others for whatever is added, and that says
           nothing of pitch. .5: a pitch has no channels of its own; 1: it always has.
 Decides   RO1 where its sets repeat: where two performances of one pitch in one context overlap more than different
-          pitches do with a probability above .8. Below that it could not support the proposition, for want of signal and
-          not for want of filters; then the readout decides that repeats better. A code without repeatable sets in
+          pitches do with a probability above .8. Below that it could not support the proposition, for want of signal
+          and not for want of filters; then the readout decides that repeats better. A code without repeatable sets in
           either readout has no filters for a pitch, in one context or in many.
 Parts     both readouts, how well each repeats, and the overlap from timbre to timbre.
 Null      pitch labels permuted within each context.
@@ -118,10 +118,8 @@ def _measure(
     if not heard:
         return without("the code does not change with the pitches present")
     repeats = {name: reading.repeats() for name, reading in heard.items()}
-    if "RO1" in heard and repeats["RO1"] > REPEATS:
-        decides = "RO1"
-    else:
-        decides = max(repeats, key=lambda name: repeats[name])
+    best = max(repeats, key=lambda name: repeats[name])
+    decides = "RO1" if repeats.get("RO1", 0.0) > REPEATS else best
     deciding = heard[decides]
     effect = deciding.area()
     parts = [

@@ -109,7 +109,9 @@ def chords_of_notes(
         ]
         stimuli.append(
             tuple(
-                Stimulus(tuple(voices[i] for i in chord), seconds, label=" and ".join(pitch.name(midi[i]) for i in chord))
+                Stimulus(
+                    tuple(voices[i] for i in chord), seconds, label=" and ".join(pitch.name(midi[i]) for i in chord)
+                )
                 for chord in members
             )
         )
@@ -128,3 +130,198 @@ def _evenly(rng: np.random.Generator, notes: int, size: int, count: int) -> list
         chosen.append(left.pop(best))
         uses[list(chosen[-1])] += 1
     return sorted(chosen)
+
+
+# Notes alone, and mixtures at the level of a note
+
+
+@dataclass(frozen=True)
+class NotesInCompany:
+    """``alone[timbre][token][pitch]``; ``mixed[token][mixture]``, the same mixture in every token but for phase."""
+
+    midi: tuple[float, ...]
+    timbres: tuple[str, ...]
+    alone: tuple[tuple[tuple[Stimulus, ...], ...], ...]
+    members: tuple[tuple[int, ...], ...]
+    """Pitches of each mixture."""
+    mixed: tuple[tuple[Stimulus, ...], ...]
+
+
+def notes_in_company(
+    rng: np.random.Generator,
+    *,
+    pitches: int,
+    mixtures: int,
+    alone_tokens: int,
+    mixed_tokens: int,
+    seconds: float,
+    frame_rate: float,
+    harmonics_below_hz: float,
+    rove_db: float = 3.0,
+) -> NotesInCompany:
+    """Return every pitch alone in four timbres, and ``mixtures`` of two, three and four of them.
+
+    A note and a mixture have the same RMS, 0.1 full scale, each performance roved by +- ``rove_db``. The notes of a
+    mixture are equally strong and each has one of the four timbres: sine, tilt, odd harmonics and a FluidSynth program.
+    """
+    midi = spread_pitches(rng, pitches, frame_rate=frame_rate)
+    timbres = ("sine", "tilt", "odd", *sustained(rng, 1))
+    total = 2.0 * LEVEL
+
+    def level(notes: int) -> float:
+        return total / notes**0.5 * 10.0 ** (rng.uniform(-rove_db, rove_db) / 20.0)
+
+    def sound(index: int, timbre: str, rms: float) -> Source:
+        return note(midi[index], timbre, rms=rms, rng=rng, max_hz=harmonics_below_hz)
+
+    alone = tuple(
+        tuple(
+            tuple(
+                Stimulus((sound(index, timbre, level(1)),), seconds, label=f"{pitch.name(midi[index])} ({timbre})")
+                for index in range(pitches)
+            )
+            for _ in range(alone_tokens)
+        )
+        for timbre in timbres
+    )
+    third = -(-mixtures // 3)
+    chords = [chord for size in (2, 3, 4) for chord in _evenly(rng, pitches, size, third)]
+    voices = [tuple(str(rng.choice(timbres)) for _ in chord) for chord in chords]
+    mixed = []
+    for _ in range(mixed_tokens):
+        performed = []
+        for chord, played in zip(chords, voices, strict=True):
+            rms = level(len(chord))
+            performed.append(
+                Stimulus(
+                    tuple(sound(index, timbre, rms) for index, timbre in zip(chord, played, strict=True)),
+                    seconds,
+                    label=" and ".join(
+                        f"{pitch.name(midi[i])} ({timbre})" for i, timbre in zip(chord, played, strict=True)
+                    ),
+                )
+            )
+        mixed.append(tuple(performed))
+    return NotesInCompany(midi, timbres, alone, tuple(chords), tuple(mixed))
+
+
+# Two voices
+
+
+@dataclass(frozen=True)
+class TwoVoices:
+    """``stimuli[token][a][b]``: note a of the first voice beside note b of the second.
+
+    ``follows[a]`` is the note of the first voice that comes after note a, whatever the second voice plays.
+    """
+
+    first_midi: tuple[float, ...]
+    second_midi: tuple[float, ...]
+    follows: tuple[int, ...]
+    stimuli: tuple[tuple[tuple[Stimulus, ...], ...], ...]
+
+    @property
+    def flat(self) -> tuple[Stimulus, ...]:
+        """Token by token, first voice by first voice."""
+        return tuple(each for token in self.stimuli for row in token for each in row)
+
+
+def two_voices(
+    rng: np.random.Generator,
+    *,
+    notes: int,
+    tokens: int,
+    seconds: float,
+    frame_rate: float,
+    harmonics_below_hz: float,
+    rove_db: float = 3.0,
+) -> TwoVoices:
+    """Return all combinations of the notes of two voices, each performance with phases and levels of its own.
+
+    The voices share timbre, register and level, and every note of one meets every note of the other: nothing about the
+    second voice tells of the first. Their notes alternate on one scale, so that none belongs to both. The timbre, that
+    of a note whoever plays beside it, is by turns tilt and one FluidSynth program. Either voice has an RMS of 0.05 full
+    scale, both roved together by +- ``rove_db``.
+    """
+    scale = spread_pitches(rng, 2 * notes, frame_rate=frame_rate, jitter=0.15)
+    kinds = ("tilt", *sustained(rng, 1))
+    voices = tuple(tuple((scale[2 * index + voice], kinds[index % 2]) for index in range(notes)) for voice in range(2))
+    follows = tuple(int(each) for each in rng.permutation(notes))
+
+    def performed(a: int, b: int) -> Stimulus:
+        rms = LEVEL * 10.0 ** (rng.uniform(-rove_db, rove_db) / 20.0)
+        pair = (voices[0][a], voices[1][b])
+        return Stimulus(
+            tuple(note(midi, timbre, rms=rms, rng=rng, max_hz=harmonics_below_hz) for midi, timbre in pair),
+            seconds,
+            label=f"{pitch.name(pair[0][0])} (first voice) and {pitch.name(pair[1][0])} (second voice)",
+        )
+
+    stimuli = tuple(tuple(tuple(performed(a, b) for b in range(notes)) for a in range(notes)) for _ in range(tokens))
+    return TwoVoices(tuple(midi for midi, _ in voices[0]), tuple(midi for midi, _ in voices[1]), follows, stimuli)
+
+
+# Notes by property
+
+
+@dataclass(frozen=True)
+class NotesByProperty:
+    """Notes that cross pitch, level and timbre, as many classes of each; ``classes[note]`` = (pitch, level, timbre)."""
+
+    midi: tuple[float, ...]
+    levels_db: tuple[float, ...]
+    timbres: tuple[str, ...]
+    classes: tuple[tuple[int, int, int], ...]
+    stimuli: tuple[Stimulus, ...]
+
+
+ADDITIVE = ("sine", "tilt", "flat", "odd", "formant", "inharmonic")
+
+
+def notes_by_property(
+    rng: np.random.Generator,
+    *,
+    squares: int,
+    seconds: float,
+    frame_rate: float,
+    harmonics_below_hz: float,
+    classes: int = 12,
+    step_db: float = 3.0,
+    step_semitones: float = 3.0,
+) -> NotesByProperty:
+    """Return isolated notes of ``classes`` pitches, levels and timbres, from ``squares`` Latin squares.
+
+    In one square every pair of classes of two properties occurs once. Pitches lie ``step_semitones`` apart, a little
+    off their places; levels ``step_db`` apart, the loudest an RMS of 0.1 full scale; timbres are six additive ones and
+    as many FluidSynth programs, in random order. Every note has phases of its own.
+    """
+    low = HIGH_MIDI - classes * step_semitones
+    midi = spread_pitches(rng, classes, frame_rate=frame_rate, low_midi=low, jitter=0.1)
+    levels = tuple(-step_db * (classes - 1 - index) for index in range(classes))
+    names = [*ADDITIVE, *sustained(rng, classes - len(ADDITIVE))]
+    timbres = tuple(str(each) for each in rng.permutation(names))
+    chosen: list[tuple[int, int, int]] = []
+    for _ in range(squares):
+        rows, columns, symbols = (rng.permutation(classes) for _ in range(3))
+        chosen += [
+            (int(rows[i]), int(columns[j]), int(symbols[(i + j) % classes]))
+            for i in range(classes)
+            for j in range(classes)
+        ]
+    stimuli = tuple(
+        Stimulus(
+            (
+                note(
+                    midi[p],
+                    timbres[t],
+                    rms=2.0 * LEVEL * 10.0 ** (levels[v] / 20.0),
+                    rng=rng,
+                    max_hz=harmonics_below_hz,
+                ),
+            ),
+            seconds,
+            label=f"{pitch.name(midi[p])} ({timbres[t]}, {levels[v]:.0f} dB)",
+        )
+        for p, v, t in chosen
+    )
+    return NotesByProperty(midi, levels, timbres, tuple(chosen), stimuli)

@@ -27,18 +27,18 @@ CLAIM = Claim(
         "chord is a colour of its own, the sum of its notes says nothing about it."
     ),
     method=(
-        "Twelve notes (sines, harmonic tones and a FluidSynth instrument), alone, in pairs and in triads, every note at "
-        "the same level in all of them. A ridge regression learns from five sixths of the chords and predicts the rest. "
-        "The effect is the share of the variance between chords that it predicts: 1 is a sum, 0 no better than the "
-        "mean chord. Squares are products of two performances with different start phases, so that phase neither helps "
-        "nor hurts. Averages over time decide where they hold anything, else the frames themselves with every note's "
-        "waveform frozen. Above four fifths a chord is its notes for most purposes; below three fifths too much of it "
-        "is not. The parts repeat the sum far softer: there every smooth network adds up. Interval: jackknife over "
-        "notes."
+        "Twelve notes (sines, harmonic tones and a FluidSynth instrument), alone, in pairs and in triads, every note "
+        "at the same level in all of them. A ridge regression learns from five sixths of the chords and predicts the "
+        "rest. The effect is the share of the variance between chords of one size that it predicts: 1 is a sum, 0 no "
+        "better than the mean chord of as many notes. Squares are products of two performances with different start "
+        "phases, so that phase neither helps nor hurts. Averages over time decide where they hold anything, else the "
+        "frames themselves with every note's waveform frozen. Above four fifths a chord is its notes for most "
+        "purposes; below three fifths too much of it is not. The parts repeat the sum far softer: there every smooth "
+        "network adds up. Interval: jackknife over notes."
     ),
     needs_level=(
-        "a chord is louder than its notes, and once each is divided by its level no code of a chord is the sum of those "
-        "of its notes, whatever the encoder does with them"
+        "a chord is louder than its notes, and once each is divided by its level no code of a chord is the sum of "
+        "those of its notes, whatever the encoder does with them"
     ),
 )
 

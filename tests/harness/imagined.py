@@ -4,6 +4,7 @@ What no encoder could compute from a waveform, a test may: the effect of such a 
 probe hears hundreds of them in seconds.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -63,8 +64,6 @@ def measure(
 
 def draws(*key: Any) -> np.random.Generator:
     """Random numbers that belong to a key, whoever asks and in whatever order."""
-    import hashlib
-
     digest = hashlib.sha256(repr(key).encode()).digest()
     return np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
 
