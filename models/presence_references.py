@@ -5,7 +5,6 @@
                                 company, not from one company to another; or above a frequency only
 `band_limited_filterbank`       the filterbank below a frequency, and nothing above it
 `hard_of_hearing_filterbank`    the filterbank behind noise of its own
-`two_numbers`                   level and spectral centroid: how much and how bright, but not what
 ==============================  ===================================================================================
 
 Like those in `references` they are functions of the waveform alone and offer the one site ``latent``.
@@ -22,11 +21,8 @@ import numpy as np
 from .references import (
     Floats,
     ReferenceEncoder,
-    _check_clock,
     _check_positive,
-    _frames,
     _name,
-    hann,
     power_filterbank,
 )
 
@@ -113,31 +109,9 @@ def hard_of_hearing_filterbank(
     )
 
 
-def two_numbers(*, sample_rate: int = 24_000, hop: int = 320, window_seconds: float = 0.1) -> ReferenceEncoder:
-    """Return two channels: the RMS of a Hann-windowed frame, and the centroid of its power spectrum in kHz."""
-    _check_clock(sample_rate, hop)
-    _check_positive(window_seconds=window_seconds)
-    taps = round(window_seconds * sample_rate)
-    window = hann(taps)
-    khz = np.arange(taps // 2 + 1) * sample_rate / taps / 1000.0
-
-    def transform(samples: Floats) -> Floats:
-        frames = _frames(samples, taps=taps, hop=hop) * window
-        power = np.square(np.abs(np.fft.rfft(frames)))
-        total = power.sum(axis=-1)
-        centroid = np.divide(power @ khz, total, out=np.zeros_like(total), where=total > 0.0)
-        rms = np.sqrt(np.square(frames).sum(axis=-1) / np.square(window).sum())
-        return np.stack([rms, centroid], axis=1)
-
-    return ReferenceEncoder(
-        name="two-numbers", sample_rate=sample_rate, hop=hop, margin=taps / 2 / sample_rate, transform=transform
-    )
-
-
 PRESENCE_REFERENCES: Mapping[str, Callable[..., ReferenceEncoder]] = {
     "context-scrambled-filterbank": context_scrambled_filterbank,
     "band-limited-filterbank": band_limited_filterbank,
     "hard-of-hearing-filterbank": hard_of_hearing_filterbank,
-    "two-numbers": two_numbers,
 }
 """The references of this module by name."""

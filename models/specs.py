@@ -33,8 +33,8 @@ from typing import Any
 from .basis_references import BASIS_REFERENCES
 from .fold_references import FOLD_REFERENCES
 from .layered_references import LAYERED_REFERENCES
-from .presence_references import PRESENCE_REFERENCES
 from .note_references import NOTE_REFERENCES
+from .presence_references import PRESENCE_REFERENCES
 from .protocol import Encoder
 from .quantised_references import QUANTISED_REFERENCES
 from .references import REFERENCES

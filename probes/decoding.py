@@ -25,9 +25,7 @@ STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
 
 
-def ridge(
-    train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False
-) -> Floats:
+def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False) -> Floats:
     """Return what readers that learned from `train` say of `test`.
 
     Args:

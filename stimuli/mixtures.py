@@ -18,6 +18,7 @@ import numpy as np
 
 from testtone.stimuli import pitch
 from testtone.stimuli.designs import LEVEL, SUSTAINED_PROGRAMS
+from testtone.stimuli.sources import Source
 from testtone.stimuli.stimulus import Stimulus
 from testtone.stimuli.timbre import note
 

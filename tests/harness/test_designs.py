@@ -216,9 +216,7 @@ def test_frequencies_are_erbs_apart_and_so_are_their_aliases(chain: Chain, count
     apart = min(chain.rate * RESOLUTION, chain.rate / 2 / (count + 2))
     drawn = set()
     for seed in range(10):
-        hz = spaced_frequencies(
-            np.random.default_rng(seed), count, low_hz=150.0, high_hz=8000.0, erbs=3.0, chain=chain
-        )
+        hz = spaced_frequencies(np.random.default_rng(seed), count, low_hz=150.0, high_hz=8000.0, erbs=3.0, chain=chain)
         drawn.add(hz)
         assert len(hz) == count
         assert 150.0 <= hz[0] <= hz[-1] <= 8000.0

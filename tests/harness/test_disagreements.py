@@ -57,11 +57,13 @@ def test_a_line_that_is_no_longer_true_fails_the_run(pytester: pytest.Pytester, 
     known.write_text(line, encoding="utf-8")
     run = check(pytester, "-k", "denied", encoder="none")
     assert run.ret == pytest.ExitCode.TESTS_FAILED
-    run.stdout.fnmatch_lines([
-        f"known_disagreements.toml holds level_denied on toy_encoders.py:none at latent as {verdict} against its "
-        "source; *: take the line out.",
-        "refuted: The code follows the level.",
-    ])
+    run.stdout.fnmatch_lines(
+        [
+            f"known_disagreements.toml holds level_denied on toy_encoders.py:none at latent as {verdict} against its "
+            "source; *: take the line out.",
+            "refuted: The code follows the level.",
+        ]
+    )
 
 
 def test_a_line_that_was_not_run_is_left_alone(pytester: pytest.Pytester, known: Path) -> None:
@@ -95,8 +97,10 @@ def test_a_line_that_says_too_little_or_too_much_is_refused(tmp_path: Path, text
 
 def shipped_claims() -> dict[str, Claim]:
     """Return the shipped claims by id."""
-    modules = (importlib.import_module(f"testtone.tests.claims.{each.name}")
-               for each in pkgutil.iter_modules(testtone.tests.claims.__path__))
+    modules = (
+        importlib.import_module(f"testtone.tests.claims.{each.name}")
+        for each in pkgutil.iter_modules(testtone.tests.claims.__path__)
+    )
     found = {module.CLAIM.id: module.CLAIM for module in modules}
     assert found
     return found

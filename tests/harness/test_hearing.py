@@ -175,6 +175,7 @@ def test_a_probe_that_asks_nothing_is_answered_nothing() -> None:
 
 def later_fault() -> Meter:
     """Return a meter that breaks on its third sound and later: after three looks, sound, silence, sound."""
+
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("broken")
 

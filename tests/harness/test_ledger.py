@@ -19,18 +19,40 @@ def record(id: str = "a_claim", encoder: str = "mine", site: str = "latent", **c
     """Return a record as a trial hands it in."""
     effect = {"name": "gain", "value": 1.0, "ci": [0.9, 1.1], "confidence": 0.9, "unit": "", "n": 12}
     fields = {
-        "id": id, "title": id, "source": "A post", "encoder": encoder, "site": site, "stance": "holds",
-        "verdict": "supported", "agrees": True, "known_disagreement": None, "effect": effect,
-        "threshold": {"supported_above": 0.5, "refuted_below": 0.2}, "parts": [], "controls": [], "search": None,
-        "stimuli": [], "seconds": 0.1, "reason": None, "sounds": {},
+        "id": id,
+        "title": id,
+        "source": "A post",
+        "encoder": encoder,
+        "site": site,
+        "stance": "holds",
+        "verdict": "supported",
+        "agrees": True,
+        "known_disagreement": None,
+        "effect": effect,
+        "threshold": {"supported_above": 0.5, "refuted_below": 0.2},
+        "parts": [],
+        "controls": [],
+        "search": None,
+        "stimuli": [],
+        "seconds": 0.1,
+        "reason": None,
+        "sounds": {},
     }
     return fields | changes
 
 
 def encoder(spec: str = "mine", **changes: Any) -> dict[str, Any]:
     """Return what a bench says of an encoder."""
-    fields = {"spec": spec, "name": spec, "sample_rate": 24000, "sites": ["latent"], "weights_sha256": None,
-              "parameters": None, "reference": False, "frame_rates": {"latent": 75.0}}
+    fields = {
+        "spec": spec,
+        "name": spec,
+        "sample_rate": 24000,
+        "sites": ["latent"],
+        "weights_sha256": None,
+        "parameters": None,
+        "reference": False,
+        "frame_rates": {"latent": 75.0},
+    }
     return fields | changes
 
 
@@ -78,10 +100,13 @@ def test_what_did_not_run_is_named() -> None:
     broken = record("c_claim", verdict=None, agrees=None, effect=None, reason="mine: listen() raised")
     report = entered(record(), broken, expected=expected).report(**WORDS)
     validate(report)
-    assert report["exit"] == {"ran": 1, "not_run": [
-        {"id": "b_claim", "encoder": "mine", "site": "latent", "why": "did not run to its end"},
-        {"id": "c_claim", "encoder": "mine", "site": "latent", "why": "mine: listen() raised"},
-    ]}
+    assert report["exit"] == {
+        "ran": 1,
+        "not_run": [
+            {"id": "b_claim", "encoder": "mine", "site": "latent", "why": "did not run to its end"},
+            {"id": "c_claim", "encoder": "mine", "site": "latent", "why": "mine: listen() raised"},
+        ],
+    }
 
 
 # --- on the disk ----------------------------------------------------------------------------------------------------
@@ -138,10 +163,20 @@ def test_the_table_lines_up() -> None:
     )
     (head, _), *rows, (last, _) = ledger.lines(80)
     assert {line[head.index("verdict") :].split("  ")[0].strip() for line, _ in rows} == {
-        "supported", "inconclusive", "not-applicable", "no verdict", "invalid",
+        "supported",
+        "inconclusive",
+        "not-applicable",
+        "no verdict",
+        "invalid",
     }
     assert [line[head.index("with the post") :] for line, _ in rows] == [
-        "agrees", "disagrees", "disagrees (known)", "", "", "", "",
+        "agrees",
+        "disagrees",
+        "disagrees (known)",
+        "",
+        "",
+        "",
+        "",
     ]
     assert [next(iter(markup), None) for _, markup in rows] == ["green", "red", "yellow", "yellow", None, "red", "red"]
     assert " 1.000 [ 0.900,  1.100]" in rows[0][0]

@@ -148,25 +148,35 @@ def test_codes_are_integers_and_stand_last() -> None:
 FAULTS: dict[str, tuple[Callable[[NDArray[np.float32]], Any], str]] = {
     "nothing": (lambda z: None, "listen() returned NoneType, not a mapping of sites to arrays"),
     "an array": (lambda z: z, "listen() returned ndarray, not a mapping of sites to arrays"),
-    "no site": (lambda z: {"layer4": z}, "listen() returned none of the sites first_conv, stack_end, latent, quantised "
-                                         "(got: layer4)"),
+    "no site": (
+        lambda z: {"layer4": z},
+        "listen() returned none of the sites first_conv, stack_end, latent, quantised (got: layer4)",
+    ),
     "codes alone": (lambda z: {"codes": z.astype(int)}, "listen() returned none of the sites"),
-    "no channels": (lambda z: {"latent": z[:, 0]},
-                    "site 'latent' has shape (8, 100); it must be 'batch channels frames'"),
+    "no channels": (
+        lambda z: {"latent": z[:, 0]},
+        "site 'latent' has shape (8, 100); it must be 'batch channels frames'",
+    ),
     "four axes": (lambda z: {"latent": z[..., None]}, "site 'latent' has shape (8, 1, 100, 1); it must be"),
     "half the batch": (lambda z: {"latent": z[:4]}, "site 'latent' has shape (4, 1, 100): 4 answers to 8 clips"),
     "no frames": (lambda z: {"latent": z[..., :0]}, "site 'latent' has shape (8, 1, 0): nothing to measure"),
-    "integers": (lambda z: {"latent": z.astype(np.int32)},
-                 "site 'latent' holds int32; it must be real floating point (integers belong under 'codes')"),
+    "integers": (
+        lambda z: {"latent": z.astype(np.int32)},
+        "site 'latent' holds int32; it must be real floating point (integers belong under 'codes')",
+    ),
     "booleans": (lambda z: {"latent": z > 0}, "site 'latent' holds bool; it must be real floating point"),
     "complex": (lambda z: {"latent": z * 1j}, "site 'latent' holds complex64; it must be real floating point"),
     "words": (lambda z: {"latent": z.astype(str)}, "site 'latent' holds <U"),
-    "one NaN": (lambda z: {"latent": np.where(np.arange(z.size).reshape(z.shape) == 3, np.nan, z)},
-                "site 'latent' holds 1 values of 800 that are NaN or infinite"),
+    "one NaN": (
+        lambda z: {"latent": np.where(np.arange(z.size).reshape(z.shape) == 3, np.nan, z)},
+        "site 'latent' holds 1 values of 800 that are NaN or infinite",
+    ),
     "infinite": (lambda z: {"latent": z + np.inf}, "site 'latent' holds 800 values of 800 that are NaN or infinite"),
     "real codes": (lambda z: {"latent": z, "codes": z}, "site 'codes' holds float32; codes are integers"),
-    "flat codes": (lambda z: {"latent": z, "codes": z[:, 0].astype(int)},
-                   "site 'codes' has shape (8, 100); it must be 'batch codebooks frames'"),
+    "flat codes": (
+        lambda z: {"latent": z, "codes": z[:, 0].astype(int)},
+        "site 'codes' has shape (8, 100); it must be 'batch codebooks frames'",
+    ),
     "an error": (lambda z: 1 / 0, "listen() raised ZeroDivisionError: division by zero"),
     "an error of many lines": (lambda z: int("no\n number"), "listen() raised ValueError: invalid literal for int"),
     "an error of many words": (lambda z: z.reshape([7] * 60), "listen() raised ValueError: cannot reshape array"),
@@ -186,8 +196,10 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "fewer sites": (lambda z: {"latent": z["latent"]}, "listen() gave stack_end, latent before and latent now"),
     "more sites": (lambda z: z | {"quantised": z["latent"]}, "before and stack_end, latent, quantised now"),
     "more channels": (lambda z: {s: v.repeat(1, 2, 1) for s, v in z.items()}, "had 1 channels before and 2 now"),
-    "fewer frames": (lambda z: {s: v[..., 1:] for s, v in z.items()},
-                     "two batches of one length came back with other sites, channels or frame counts"),
+    "fewer frames": (
+        lambda z: {s: v[..., 1:] for s, v in z.items()},
+        "two batches of one length came back with other sites, channels or frame counts",
+    ),
 }
 
 
@@ -339,8 +351,13 @@ def test_a_memory_that_stays_has_none() -> None:
 
 @pytest.mark.parametrize(
     ("declared", "margin"),
-    [(0, Margin(0, 0)), (0.05, Margin(5, 5)), (0.051, Margin(6, 6)), ((0.1, 0.0), Margin(10, 0)),
-     ([np.float32(0.25), 0], Margin(25, 0))],
+    [
+        (0, Margin(0, 0)),
+        (0.05, Margin(5, 5)),
+        (0.051, Margin(6, 6)),
+        ((0.1, 0.0), Margin(10, 0)),
+        ([np.float32(0.25), 0], Margin(25, 0)),
+    ],
     ids=["none", "seconds", "begun frames count", "a pair", "a list"],
 )
 def test_declared_margins_are_in_seconds(declared: Any, margin: Margin) -> None:

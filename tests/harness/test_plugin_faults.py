@@ -62,22 +62,28 @@ def test_a_fault_at_one_site_is_a_fault_of_the_encoder(pytester: pytest.Pytester
     run.assert_outcomes(failed=1)
 
 
-ODD = '''
+ODD = """
 import toy_encoders
 
 class Odd(toy_encoders.Meter):
     {} = {}
-'''
+"""
 
 ODD_ATTRIBUTES = {
     "rates are a number": ("frame_rates", "100.0", "frame_rates=100.0 is not a mapping of sites to Hz"),
     "a rate is zero": ("frame_rates", "{'latent': 0}", "frame_rates['latent']=0 is not a positive number of Hz"),
-    "a rate that is not so": ("frame_rates", "{'latent': 50.0}",
-                              "frame_rates['latent']=50 Hz, but four seconds more of sound give 400 frames more"),
+    "a rate that is not so": (
+        "frame_rates",
+        "{'latent': 50.0}",
+        "frame_rates['latent']=50 Hz, but four seconds more of sound give 400 frames more",
+    ),
     "a margin is a number": ("margin_seconds", "0.1", "margin_seconds=0.1 is not a mapping of sites to seconds"),
     "a margin below zero": ("margin_seconds", "{'latent': -1}", "margin_seconds['latent']=-1 is not a number"),
-    "a margin of three": ("margin_seconds", "{'latent': (0, 0, 0)}",
-                          "margin_seconds['latent']=(0, 0, 0) is not a number of seconds"),
+    "a margin of three": (
+        "margin_seconds",
+        "{'latent': (0, 0, 0)}",
+        "margin_seconds['latent']=(0, 0, 0) is not a number of seconds",
+    ),
     "strides are words": ("strides", "('two', 'four')", "strides=('two', 'four') is not a sequence of whole numbers"),
     "strides are a number": ("strides", "80", "strides=80 is not a sequence of whole numbers"),
     "half a sample a second": ("sample_rate", "8000.5", "sample_rate=8000.5 is not a positive whole number of Hz"),
@@ -114,7 +120,8 @@ def test_what_an_encoder_says_of_itself_spoils_no_report(pytester: pytest.Pytest
 def test_a_probe_at_fault_is_our_fault(pytester: pytest.Pytester) -> None:
     # Nothing is wrong with the encoder: the traceback leads to the probe, and the other claims have their verdicts.
     check(pytester, "--collect-only")
-    pytester.makepyfile(test_clumsy="""
+    pytester.makepyfile(
+        test_clumsy="""
         import pytest
         from test_toys import claim
 
@@ -125,7 +132,8 @@ def test_a_probe_at_fault_is_our_fault(pytester: pytest.Pytester) -> None:
         @pytest.mark.claims(claim(id="clumsy", probe=clumsy))
         def test_clumsy(trial):
             trial.settle()
-    """)
+    """
+    )
     run = check(pytester, "--claims-report=report.html")
     run.assert_outcomes(passed=3, failed=3)
     run.stdout.fnmatch_lines(["*test_clumsy.py:*: ZeroDivisionError", "E * ZeroDivisionError: our own mistake"])

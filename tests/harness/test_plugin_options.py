@@ -104,9 +104,7 @@ def test_a_device_that_torch_lacks_is_one_line(pytester: pytest.Pytester) -> Non
 
 def test_the_header_names_who_is_on_trial(pytester: pytest.Pytester) -> None:
     run = check(pytester, "--encoder=power-filterbank", "--claims-seed=3", "--claims-effort=quick", "--collect-only")
-    run.stdout.fnmatch_lines(
-        ["testtone: seed 3, effort quick, on trial: toy_encoders.py:full, power-filterbank"]
-    )
+    run.stdout.fnmatch_lines(["testtone: seed 3, effort quick, on trial: toy_encoders.py:full, power-filterbank"])
 
 
 def test_before_the_first_claim_each_encoder_is_introduced(pytester: pytest.Pytester) -> None:

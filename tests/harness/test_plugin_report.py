@@ -24,8 +24,24 @@ from testtone.tests import ledger
 CONTRACT = {
     "": ["schema", "command", "seed", "environment", "encoders", "claims"],
     "encoders": ["spec", "name", "sample_rate", "sites", "weights_sha256", "parameters", "reference"],
-    "claims": ["id", "title", "source", "encoder", "site", "stance", "verdict", "agrees", "known_disagreement",
-               "effect", "threshold", "parts", "controls", "search", "stimuli", "seconds"],
+    "claims": [
+        "id",
+        "title",
+        "source",
+        "encoder",
+        "site",
+        "stance",
+        "verdict",
+        "agrees",
+        "known_disagreement",
+        "effect",
+        "threshold",
+        "parts",
+        "controls",
+        "search",
+        "stimuli",
+        "seconds",
+    ],
 }
 
 
@@ -71,7 +87,8 @@ def test_the_report_says_what_was_measured(pytester: pytest.Pytester) -> None:
     check(pytester, "--claims-report=report.html", "-k", "holds")
     found = report(pytester)
     assert [(claim["id"], claim["site"]) for claim in found["claims"]] == [
-        ("level_holds", "stack_end"), ("level_holds", "latent"),
+        ("level_holds", "stack_end"),
+        ("level_holds", "latent"),
     ]
     claim = found["claims"][0]
     assert (claim["verdict"], claim["agrees"], claim["stance"]) == ("supported", True, "holds")
@@ -80,7 +97,8 @@ def test_the_report_says_what_was_measured(pytester: pytest.Pytester) -> None:
     assert claim["effect"]["ci"] == pytest.approx([0.9, 1.1], abs=0.02)
     assert claim["threshold"] == {"supported_above": 0.75, "refuted_below": 0.25}
     assert [(each["encoder"], each["expected"], each["verdict"]) for each in claim["controls"]] == [
-        ("toy_encoders.py:full", "supported", "supported"), ("toy_encoders.py:none", "refuted", "refuted"),
+        ("toy_encoders.py:full", "supported", "supported"),
+        ("toy_encoders.py:none", "refuted", "refuted"),
     ]
     assert [part["verdict"] for part in claim["parts"]] == ["supported"]
     encoder = next(each for each in found["encoders"] if each["spec"] == "toy_encoders.py:full")
@@ -97,7 +115,9 @@ def test_an_open_question_agrees_with_nobody(pytester: pytest.Pytester) -> None:
 def test_encoders_on_trial_come_before_their_controls(pytester: pytest.Pytester) -> None:
     check(pytester, "--claims-report=report.html", "-k", "open", encoder="half")
     assert [encoder["spec"] for encoder in report(pytester)["encoders"]] == [
-        "toy_encoders.py:half", "toy_encoders.py:full", "toy_encoders.py:none",
+        "toy_encoders.py:half",
+        "toy_encoders.py:full",
+        "toy_encoders.py:none",
     ]
 
 
@@ -125,7 +145,10 @@ def test_a_site_that_is_not_there_is_in_the_report(pytester: pytest.Pytester) ->
     check(pytester, "--claims-report=report.html", "-k", "holds", encoder="latent_only")
     missing, there = report(pytester)["claims"]
     assert (missing["site"], missing["verdict"], missing["agrees"], missing["effect"]) == (
-        "stack_end", "not-applicable", None, None,
+        "stack_end",
+        "not-applicable",
+        None,
+        None,
     )
     assert missing["reason"] == "the encoder has no site 'stack_end'"
     assert there["verdict"] == "supported"
@@ -193,7 +216,9 @@ def test_a_run_that_stops_at_the_first_failure_reports_what_ran(pytester: pytest
     assert [(claim["id"], claim["site"]) for claim in found["claims"]] == [("level_holds", "stack_end")]
     assert found["exit"]["ran"] == 1
     assert {(case["id"], case["site"]) for case in found["exit"]["not_run"]} == {
-        ("level_denied", "latent"), ("level_holds", "latent"), ("level_open", "latent"),
+        ("level_denied", "latent"),
+        ("level_holds", "latent"),
+        ("level_open", "latent"),
     }
     assert "level_open" in (pytester.path / "report.html").read_text(encoding="utf-8")
 

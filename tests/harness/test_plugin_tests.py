@@ -146,28 +146,32 @@ def test_a_site_that_is_not_there_is_skipped(pytester: pytest.Pytester) -> None:
 
 def test_a_failure_says_what_was_found_and_what_would_have_passed(pytester: pytest.Pytester) -> None:
     run = check(pytester, "-k", "denied")
-    run.stdout.fnmatch_lines([
-        "*_ test_level_denied[[]toy_encoders.py:full-latent[]] _*",
-        "supported: The code follows the level.",
-        "  on toy_encoders.py:full at latent; A post, section 1 says that it does not hold",
-        "  gain: 1.00* [[]0.9*, 1.1*[]], n = 3; supported above 0.75, refuted below 0.25",
-        "  rerun: pytest -m claims --encoder toy_encoders.py:full --claims-seed 0 --claims-effort standard *",
-    ])
+    run.stdout.fnmatch_lines(
+        [
+            "*_ test_level_denied[[]toy_encoders.py:full-latent[]] _*",
+            "supported: The code follows the level.",
+            "  on toy_encoders.py:full at latent; A post, section 1 says that it does not hold",
+            "  gain: 1.00* [[]0.9*, 1.1*[]], n = 3; supported above 0.75, refuted below 0.25",
+            "  rerun: pytest -m claims --encoder toy_encoders.py:full --claims-seed 0 --claims-effort standard *",
+        ]
+    )
     # The fault lies with no line of code.
     run.stdout.no_fnmatch_line("*trial.py*")
 
 
 def test_the_table_at_the_end_has_a_line_for_every_case(pytester: pytest.Pytester) -> None:
     run = check(pytester)
-    run.stdout.fnmatch_lines([
-        "*= claims =*",
-        "claim * encoder * site * effect [[]90 % interval[]] * verdict * with the post",
-        "level_denied  toy_encoders.py:full  latent * supported  disagrees",
-        "level_holds   toy_encoders.py:full  stack_end * supported  agrees",
-        "level_holds   toy_encoders.py:full  latent * supported  agrees",
-        "level_open    toy_encoders.py:full  latent * supported",
-        "2 of 3 decided claims agree with the post; 4 records, *",
-    ])
+    run.stdout.fnmatch_lines(
+        [
+            "*= claims =*",
+            "claim * encoder * site * effect [[]90 % interval[]] * verdict * with the post",
+            "level_denied  toy_encoders.py:full  latent * supported  disagrees",
+            "level_holds   toy_encoders.py:full  stack_end * supported  agrees",
+            "level_holds   toy_encoders.py:full  latent * supported  agrees",
+            "level_open    toy_encoders.py:full  latent * supported",
+            "2 of 3 decided claims agree with the post; 4 records, *",
+        ]
+    )
 
 
 REAL = """

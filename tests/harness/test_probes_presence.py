@@ -10,7 +10,7 @@ import pytest
 
 from testtone.models import references, resolve
 from testtone.models.listening import Listener
-from testtone.models.presence_references import two_numbers
+from testtone.models.steering_references import two_numbers
 from testtone.models.zoo import zoo
 from testtone.probes import presence
 from testtone.probes.compositionality_condition import advantage

@@ -51,6 +51,7 @@ def toy(**changes: Any) -> Claim:
 
 def says(effect: Effect | None, **more: Any) -> Callable[[Ear, np.random.Generator, str], Probe]:
     """Return a probe that hears one sound and says the same of every encoder but the controls."""
+
     def probe(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         tone = Stimulus.of(Tone((Partial(1000.0, 0.1),)), seconds=0.3)
         (answer,) = yield [Listen((tone,), mean)]
@@ -159,16 +160,26 @@ def test_an_unknown_encoder_has_no_verdict(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("controls", "reason"),
     [
-        ((Control(encoder="half", expected="supported"), CONTROLS[1]),
-         "control half should be supported and is inconclusive (0.5"),
-        ((CONTROLS[0], Control(encoder="yes", expected="refuted")),
-         "control yes should be refuted and is supported (1.0"),
-        ((Control(encoder="no", expected="supported"), Control(encoder="yes", expected="refuted")),
-         "control no should be supported and is refuted"),
-        ((CONTROLS[0], Control(encoder="stranger", expected="refuted")),
-         "control stranger should be refuted and is insufficient"),
-        ((CONTROLS[0], Control(encoder="broken", expected="refuted")),
-         "control broken should be refuted and is insufficient"),
+        (
+            (Control(encoder="half", expected="supported"), CONTROLS[1]),
+            "control half should be supported and is inconclusive (0.5",
+        ),
+        (
+            (CONTROLS[0], Control(encoder="yes", expected="refuted")),
+            "control yes should be refuted and is supported (1.0",
+        ),
+        (
+            (Control(encoder="no", expected="supported"), Control(encoder="yes", expected="refuted")),
+            "control no should be supported and is refuted",
+        ),
+        (
+            (CONTROLS[0], Control(encoder="stranger", expected="refuted")),
+            "control stranger should be refuted and is insufficient",
+        ),
+        (
+            (CONTROLS[0], Control(encoder="broken", expected="refuted")),
+            "control broken should be refuted and is insufficient",
+        ),
     ],
     ids=["undecided", "one side", "both swapped", "unknown", "broken"],
 )
@@ -378,6 +389,7 @@ def test_a_claim_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         toy().stance = "holds"  # type: ignore[misc]
 
+
 # --- company --------------------------------------------------------------------------------------------------------
 
 
@@ -426,9 +438,7 @@ def test_company_may_be_the_encoder_itself_and_hears_draws_of_its_own(bench: Ben
     assert len(set(drawn)) == 2
 
 
-def test_company_is_heard_in_the_same_pass_as_what_else_is_wanted_of_it(
-    bench: Bench, cast: dict[str, Meter]
-) -> None:
+def test_company_is_heard_in_the_same_pass_as_what_else_is_wanted_of_it(bench: Bench, cast: dict[str, Meter]) -> None:
     cast["half"] = counter = Faulty(lambda answer: {name: value / 2 for name, value in answer.items()})
     one = beside("half", threshold=Threshold(0.3, -0.3))
     bench.want(one, "mine")

@@ -1,6 +1,5 @@
 """Claims that take a moment: the code follows the level of three short tones."""
 
-
 import numpy as np
 import pytest
 
@@ -29,9 +28,13 @@ def follows_level(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         value, low, high = float(gains.mean()), float(gains.min() - 0.1), float(gains.max() + 0.1)
         effect = Effect(name="gain", value=value, low=low, high=high, confidence=0.9, unit="", n=len(gains))
         found[site] = Measurement(
-            site=site, probe="follows_level", version=1, effect=effect,
+            site=site,
+            probe="follows_level",
+            version=1,
+            effect=effect,
             parts=(Part(name="the same, again", effect=effect, threshold=THRESHOLD),),
-            sounds=tuple((tone.label, tone) for tone in tones), figures={"gains": gains.tolist()},
+            sounds=tuple((tone.label, tone) for tone in tones),
+            figures={"gains": gains.tolist()},
         )
     return found
 
@@ -48,8 +51,10 @@ def claim(**changes: object) -> Claim:
         "sites": ("stack_end", "latent"),
         "probe": follows_level,
         "threshold": THRESHOLD,
-        "controls": (Control(encoder="toy_encoders.py:full", expected="supported"),
-                     Control(encoder="toy_encoders.py:none", expected="refuted")),
+        "controls": (
+            Control(encoder="toy_encoders.py:full", expected="supported"),
+            Control(encoder="toy_encoders.py:none", expected="refuted"),
+        ),
         "explanation": "Play louder.",
         "method": "Three tones, three levels.",
     }

@@ -114,6 +114,7 @@ def restless() -> Meter:
 
 def breaks_down() -> Meter:
     """Return a meter that is well for some calls and then raises."""
+
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("out of\n memory")
 
@@ -122,6 +123,7 @@ def breaks_down() -> Meter:
 
 def drifts() -> Meter:
     """Return a meter whose every frame depends on all before it."""
+
     def spoil(answer: dict[str, Any]) -> Any:
         frames = torch.arange(1, 1 + answer["latent"].shape[2])
         return {site: z.cumsum(dim=2) / frames for site, z in answer.items()}
