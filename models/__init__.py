@@ -10,7 +10,11 @@
 `huggingface`     EnCodec, DAC and Mimi as transformers runs them, from the hub or from a folder
 `crepe`           CREPE, a network trained to hear pitch
 `samplecnn`       SampleCNN: trained as a tagger of rendered music, and untrained in two ways
-`references`      encoders whose answers are known in advance; `layered_references`, those with a first layer
+`references`      encoders whose answers are known in advance; those of single claims and groups of them stand in
+                  `layered_references`, `basis_references`, `fold_references`, `note_references`,
+                  `presence_references`, `quantised_references`, `steering_references`, `waveform_references`
+`zoo`             many small encoders side by side, for a claim about all of them
+`ablation`        an encoder without its strides or nonlinearities
 `listening`       waveforms in, checked activations out
 `reach`           how far around a frame a network listens
 `segments`        sound in seconds that are heard one by one, and normalised

@@ -1,13 +1,18 @@
 """Sounds with known contents, played into an encoder to learn what it does to them.
 
 ``pitch``      MIDI numbers, frequencies, names, chords
-``sources``    what sounds are made of, as frozen records: Partial, Tone, Noise, Click, Note, Render
+``sources``    what sounds are made of, as frozen records: Partial, Tone, Noise, Click, Note, Render, Recording
 ``stimulus``   sources that sound together: waveform, ground truth, content hash
 ``complexes``  harmonic and inharmonic complexes, multisines, single partials
 ``timbre``     named timbres, and one note in any of them
 ``renders``    notes and MIDI pieces played by FluidSynth
+``recordings`` audio files as sources; ``backgrounds``, recordings or ensembles for tones to stand in
+``multisines`` dense periodic sounds; ``alias_classes``, whole alias classes of them
 ``folding``    which frequencies a chain of strides folds onto each other
-``designs``    crossed factors and matched controls, shared by claims
+``designs``    crossed factors and matched controls, shared by claims; those of groups of claims stand in
+               ``presence`` (partials that are there or not), ``density`` (the same among companions),
+               ``mixtures`` (chords, voices, notes by property), ``labels`` (named notes and triads),
+               ``waveshapes`` (waveform and spectrum vary apart) and ``edits`` (brighter, louder, one partial more)
 
 Conventions. Sounds are mono, float32 ``samples``, amplitude linear with 1.0 at full scale; a peak above 1 is an error.
 A partial is ``amplitude * cos(2 pi hz t + phase)``, t = n / sample_rate, phase in radians: sine phase is -pi/2. A
