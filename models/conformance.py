@@ -562,8 +562,17 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
     if name == "tags":
         named = isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value)
         return None if named else "is not a tuple of names"
-    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient"):
+    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient", "ablated"):
         return None if callable(value) else "cannot be called"
+    if name == "members":
+        channels = on.heard["latent"].shape[1] if "latent" in on.heard else 0
+        ranges = list(value.values()) if isinstance(value, Mapping) else []
+        within = [isinstance(each, tuple) and len(each) == 2 and 0 <= each[0] < each[1] <= channels for each in ranges]
+        return None if within and all(within) else f"does not map names to ranges of the {channels} channels of latent"
+    if name == "composes_as":
+        names = getattr(on.encoder, "members", None) or {}
+        known = isinstance(value, Mapping) and {*value, *value.values()} <= set(names)
+        return None if known else "does not map members to members"
     if name == "device":
         try:
             torch.device(value)

@@ -18,7 +18,10 @@ Interval  two-way jackknife over targets and blocks of clips; the variances of t
 Null      targets shuffled between encoder and bank.
 Threshold .15 d' per doubling is three quarters of a d' from a lone partial to 32 companions, a third of what there is
           to lose; below .05 a quarter of a d', which no listener would notice.
-Traps     The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
+Traps     Readers that learn from few sounds do not undo a mixture of channels, though it could be undone: the bank
+          behind a random map of its channels (ten times from the strongest to the weakest direction) reads .30. What is
+          measured is what such a reader can do, not what the code holds.
+          The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
           allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
           have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
           their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in

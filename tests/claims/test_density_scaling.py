@@ -38,7 +38,8 @@ CLAIM = Claim(
         "probe. .15 is a third of what there is to lose from none to 32; .05 is a quarter of a d' over the same way, "
         "and nobody would notice. The noise is set so that the bank hears a lone partial with a d' of about 2, "
         "and for an encoder that does not it is softened until it does; one that never reaches 1 has nothing to lose "
-        "and gets no verdict. Interval: two-way jackknife over "
+        "and gets no verdict. A code that mixes its channels is harder for such readers, even where the mixture could "
+        "be undone (.30 for a bank behind a random map). Interval: two-way jackknife over "
         "targets and blocks of clips, the variances of both encoders added."
     ),
 )

@@ -121,7 +121,7 @@ def test_bundled_encoders_offer_what_is_documented(name: str) -> None:
     untrained = name.endswith(("khz-default", "khz-gain"))
     encoder = resolve(f"{name}:quantise=False" if untrained else name)
     contract = {"name", "sample_rate", "listen"}
-    reference = {"hop", "margin", "transform", "centres_hz", "site", "first", "last"}
+    reference = {"hop", "margin", "transform", "centres_hz", "site", "first", "last", "bank", "encode", "decode"}
     extra = contract | reference | {"codebooks", "perplexities", "model"}
     offered = {attribute for attribute in dir(encoder) if not attribute.startswith("_")}
     assert offered <= extra | set(OPTIONAL_ATTRIBUTES)

@@ -179,6 +179,10 @@ def test_order_number_and_gain_of_channels_do_not_matter() -> None:
         assert effect_of(found).value == pytest.approx(effect_of(plain).value, abs=FLOORED), name
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="readers that learn from few sounds do not undo a mixture of channels: .30 [.23, .36] where 0 is true",
+)
 def test_a_mixture_of_channels_that_can_be_undone_loses_no_faster() -> None:
     """Ten times between the strongest and the weakest direction of the map, all of them rotated."""
     rng = np.random.default_rng(1)
