@@ -32,7 +32,7 @@ class Ledger:
         self.page: Path | None = None
         self.unwritten: str | None = None
         """Why there is no page though one was asked for."""
-        self._started = time.time()
+        self._started = time.monotonic()
 
     def expect(self, cases: Iterable[tuple[Any, str, str]]) -> None:
         """Note what is going to run."""
@@ -63,7 +63,7 @@ class Ledger:
             "schema": SCHEMA,
             "title": "Claims about audio encoders",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - self._started, 3),
+            "seconds": round(time.monotonic() - self._started, 3),
             "command": command,
             "seed": seed,
             "effort": effort,
