@@ -161,7 +161,7 @@ def test_a_door_is_no_hole(path: str, source: str) -> None:
 # Distributions whose module has another name.
 MODULES = {"pretty-midi": "pretty_midi", "pyfluidsynth": "fluidsynth"}
 # They import the files beside them, and what the extra `test` brings.
-UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"))
+UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"), ("tests", "mutation"))
 # Imported only where they are there; the module says what happens where they are not.
 OPTIONAL = {"torchaudio": "encodec asks for it on import and the model does not use it"}
 
