@@ -4,6 +4,8 @@
                multisines, noise, mixtures: each draws a `Stimulus`
 ``relations``  two sounds with a relation: the same pitch in two contexts, aliases and mirror images for an encoder
                given as numbers and their matched controls, one spectrum in two waveforms, one partial moved
+``crossed``    whole designs, small ones
+``profiles``   how many examples: quick, standard, thorough
 
 A pitch is drawn as a key and whole cents, a level in whole dB (RMS re full scale 1: a sine of amplitude 1 has -3 dB), a
 start phase in sixteenths of a turn. So a failure shrinks towards ``A4 sine at -20 dB``. Bounds are keyword-only, and
@@ -14,6 +16,10 @@ With testtone installed, ``st.from_type(Stimulus)`` and ``@given(...: Stimulus)`
 """
 
 from testtone.stimuli.designs import SUSTAINED_PROGRAMS as SUSTAINED_PROGRAMS
+from testtone.stimuli.strategies import profiles as profiles
+from testtone.stimuli.strategies.crossed import Design as Design
+from testtone.stimuli.strategies.crossed import designs as designs
+from testtone.stimuli.strategies.profiles import settings_for as settings_for
 from testtone.stimuli.strategies.relations import Pair as Pair
 from testtone.stimuli.strategies.relations import alias_pairs as alias_pairs
 from testtone.stimuli.strategies.relations import control_pairs as control_pairs

@@ -37,6 +37,8 @@ WALLS = {
         inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "fluidsynth", "pretty_midi", "soundfile"})
     ),
     "stimuli/strategies": Walls(inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "hypothesis"})),
+    # It names hypothesis for whoever imported it.
+    "stimuli/registration.py": Walls(inside=("testtone.stimuli",), outside=frozenset({"hypothesis"})),
     "models": Walls(inside=("testtone.models",), not_outside=frozenset({"pytest", "hypothesis", "jinja2"})),
     "models/training": Walls(inside=("testtone.models", "testtone.stimuli")),
     "probes": Walls(
@@ -47,6 +49,8 @@ WALLS = {
     "tests": Walls(inside=("testtone",)),
     # pytest reads the plugin, and the packages that it lies in, in every session of an environment that holds testtone.
     "tests/__init__.py": Walls(inside=(), outside=frozenset()),
+    # hypothesis calls it in every process that imports it.
+    "tests/registration.py": Walls(inside=("testtone.stimuli.registration",), outside=frozenset()),
 }
 
 

@@ -19,10 +19,11 @@ import pytest
 ROOMS = ("stimuli", "probes")
 """Folders into which faults are put."""
 
-LEFT_OUT = ("test_house", "test_packaging", "test_readme", "test_mutation", "test_models", "test_training", "test_reports",
-            "test_plugin")  # fmt: skip
-"""Test files that read source text, need the network, train, or are about models, pages and options: no fault is looked for with them."""
-
+LEFT_OUT = (
+    "test_house", "test_packaging", "test_readme", "test_mutation", "test_models", "test_training", "test_reports",
+    "test_plugin",
+)  # fmt: skip
+"""Test files that read source text, need the network, train, or are about models, pages and options."""
 
 # This command lies in a package that pytest would rewrite the asserts of; it has none.
 PYTEST = ("-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
