@@ -248,7 +248,7 @@ def hear(
 
 
 class Interview:
-    """An encoder that answers requests one after the other, heard as a probe hears it: relative to silence, no edges."""
+    """An encoder that answers requests one after the other, relative to silence and free of edges, as a probe's."""
 
     def __init__(self, listener: Listener, ear: Ear) -> None:
         self.ear = ear

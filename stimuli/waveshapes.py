@@ -165,8 +165,8 @@ def neighbours(
     rotation  the start phase of its strongest partial is another
 
     Distances are aimed at by formula, evenly on a logarithmic scale near by and on a linear one far away, and drawn a
-    little off that. Tones are harmonic, between C3 and C5 at any tuning, in timbres that one partial dominates; or those
-    of ``of``, a MIDI number and a timbre each.
+    little off that. Tones are harmonic, between C3 and C5 at any tuning, in timbres that one partial dominates;
+    or those of ``of``, a MIDI number and a timbre each.
     """
     aims_near = np.geomspace(NEAREST, NEAR, near)
     base, others = [], []
