@@ -36,6 +36,7 @@ WALLS = {
     "stimuli": Walls(
         inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "fluidsynth", "pretty_midi", "soundfile"})
     ),
+    "stimuli/strategies": Walls(inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "hypothesis"})),
     "models": Walls(inside=("testtone.models",), not_outside=frozenset({"pytest", "hypothesis", "jinja2"})),
     "models/training": Walls(inside=("testtone.models", "testtone.stimuli")),
     "probes": Walls(
