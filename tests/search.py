@@ -26,9 +26,12 @@ testtone's own stands beside the claims; a person's own in the folder that pytes
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import math
+import re
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +48,9 @@ from scipy import stats
 from testtone.models.listening import Listener
 from testtone.probes.hearing import Ear, Interview
 from testtone.probes.margins import Case, Choice, Margin, Recipe, Unfit, Whole
+from testtone.stimuli.strategies.sounds import timbre_name
+
+from .claim import Claim
 
 EXAMPLES = {"quick": 50, "standard": 200, "thorough": 2000}
 """Cases tried, at least."""
@@ -178,10 +184,10 @@ class Search:
 
         Raises:
             testtone.models.listening.EncoderFault: if the encoder breaks its promise.
-            ValueError: for a pin that is no recipe for this encoder.
+            PinError: for a pinned case that is no recipe for this encoder.
         """
         started = time.perf_counter()
-        replayed = [(pin, self.margin.checked(self.ear, pin.recipe)) for pin in pins]
+        replayed = [(pin, self._checked(pin)) for pin in pins]
         for _, recipe in replayed:
             self._hear(recipe)
         rounds = self._explore(EXAMPLES[self.effort] if examples is None else examples)
@@ -202,6 +208,12 @@ class Search:
         self.seconds += time.perf_counter() - started
         return found
 
+    def _checked(self, pin: Pin) -> Recipe:
+        try:
+            return self.margin.checked(self.ear, pin.recipe)
+        except ValueError as error:
+            raise PinError(f"{NAME}: {pin.claim} on {pin.encoder}: {error}") from error
+
     def _explore(self, examples: int) -> list[tuple[int, int]]:
         """Try at least so many cases that say something at every site that says anything; return seed and size each."""
         rounds: list[tuple[int, int]] = []
@@ -210,7 +222,9 @@ class Search:
             missing = examples - min(spoken, default=0)
             if missing <= 0 or (number and not spoken):
                 break
-            rounds.append((_whole(f"{self.claim}:{self.claims_seed}:search:{number}"), missing))
+            # The first case of a round is the simplest there is, every time.
+            more = missing if number == 0 else missing + 10
+            rounds.append((_whole(f"{self.claim}:{self.claims_seed}:search:{number}"), more))
             self._hunt(*rounds[-1])
         return rounds
 
@@ -335,8 +349,116 @@ def recipes(margin: Margin, ear: Ear) -> st.SearchStrategy[Recipe]:
     return st.fixed_dictionaries({name: of(each) for name, each in margin.fields(ear).items()})
 
 
+class PinError(ValueError):
+    """A pinned case that cannot be replayed; the message says why, in one line."""
+
+
 class _Holds(AssertionError):
     """Tells hypothesis that a case is of the kind looked for."""
+
+
+# Records
+
+
+def record(
+    claim: Claim, spec: str, found: Found, controls: Sequence[tuple[str, str, Found | None]], *, seconds: float
+) -> dict[str, Any]:
+    """Return the ``search`` object of a record.
+
+    Args:
+        claim: what was searched for a counterexample.
+        spec: the encoder on trial.
+        found: what was found there, at one site.
+        controls: (spec, expected verdict, what the same search found there) of each control.
+        seconds: how long the search took, for all sites.
+    """
+    assert claim.margin is not None
+    means = {"supported": "found one there, too", "refuted": "found none there"}
+    faults = [
+        f"{each} must be {expected}, and the search {means[expected]}"
+        for each, expected, theirs in controls
+        if theirs is None or theirs.counterexample != (expected == "refuted")
+    ]
+    worst = found.worst
+    refutes = bool(claim.universal) and found.counterexample and not faults
+    gone = [each.label for _, each in found.replayed if not each.contradicts(claim.margin.knife)]
+    return {
+        "examples": found.examples,
+        "worst_margin": None if worst is None else round(worst.mean, 6),
+        "stimulus": None if worst is None else _worded(worst.label),
+        "said": _line(claim, found, faults, gone, refutes=refutes),
+        "margin": {
+            "name": claim.margin.name,
+            "unit": claim.margin.unit,
+            "above": claim.threshold.refuted_below,
+            "knife": claim.margin.knife,
+        },
+        "performances": None
+        if worst is None
+        else {
+            "n": len(worst.fresh),
+            "upper": _finite(worst.upper),
+            "certainty": CERTAINTY,
+            "first": _finite(worst.first),
+        },
+        "counterexample": found.counterexample,
+        "universal": claim.universal or None,
+        "refutes": refutes,
+        "valid": not faults,
+        "faults": faults,
+        "controls": [
+            {
+                "encoder": each,
+                "expected": expected,
+                "counterexample": None if theirs is None else theirs.counterexample,
+                "examples": 0 if theirs is None else theirs.examples,
+                "worst_margin": None if theirs is None or theirs.worst is None else _finite(theirs.worst.mean),
+                "stimulus": None if theirs is None or theirs.worst is None else _worded(theirs.worst.label),
+            }
+            for each, expected, theirs in controls
+        ],
+        "recipe": None if worst is None else dict(worst.recipe),
+        "pin": pin_text(claim.id, spec, worst.recipe) if worst is not None and found.counterexample else None,
+        "pinned": [
+            {
+                "stimulus": _worded(each.label),
+                "recipe": dict(pin.recipe),
+                "worst_margin": _finite(each.mean),
+                "counterexample": each.contradicts(claim.margin.knife),
+            }
+            for pin, each in found.replayed
+        ],
+        "sounds": [] if worst is None else [sound.sha256 for _, sound in worst.case.sounds],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _line(claim: Claim, found: Found, faults: Sequence[str], gone: Sequence[str], *, refutes: bool) -> str:
+    """What came of a search, in a line."""
+    worst = found.worst
+    if worst is None:
+        return f"no case said anything in {found.examples} examples"
+    at = f"{worst.mean:.2f} at {_worded(worst.label)}"
+    if found.counterexample:
+        said = f"counterexample in {found.examples} examples: margin {at}"
+    else:
+        said = f"no counterexample in {found.examples} examples; worst margin {at}"
+    if refutes:
+        said += f'; it refutes what is said of all cases ("{claim.universal}")'
+    if faults:
+        said += f"; the search may not judge: {'; '.join(faults)}"
+    if gone:
+        said += f"; pinned, and no longer one: {'; '.join(_worded(each) for each in gone)}"
+    return said
+
+
+def _worded(label: str) -> str:
+    """A label with instruments by their names."""
+    return re.sub(r"program:\d+", lambda found: timbre_name(found.group()), label)
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
 
 
 # Pins
@@ -384,6 +506,12 @@ def pin_text(claim: str, encoder: str, recipe: Recipe) -> str:
     )
 
 
+def pin_tables(report: Mapping[str, Any]) -> list[str]:
+    """Return the tables that pin what a report holds of counterexamples, each once."""
+    searches = (each.get("search") or {} for each in report["claims"])
+    return list(dict.fromkeys(search["pin"] for search in searches if search.get("pin")))
+
+
 def _text(recipe: Recipe) -> str:
     return json.dumps(recipe, sort_keys=True)
 
@@ -394,3 +522,26 @@ def _whole(text: str) -> int:
 
 def _mean(performed: Performed) -> float:
     return performed.mean if math.isfinite(performed.mean) else math.inf
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables that pin the counterexamples of a report: ``python -m testtone.tests.search report.json``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m testtone.tests.search",
+        description=f"Print the counterexamples that a report holds, as {NAME} takes them.",
+    )
+    parser.add_argument(
+        "report", type=Path, metavar="REPORT.json", help="what --claims-report wrote, with --claims-search"
+    )
+    path = parser.parse_args(arguments).report
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        tables = pin_tables(report)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"{path} is no report: {error}")
+    print("\n".join(tables), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
