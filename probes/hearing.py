@@ -12,7 +12,7 @@ each sound once, lets the encoder listen to it once, and keeps only what the rea
 pass.
 
 A search, whose next sound depends on the last answer, has `Ear.respond` and, where the encoder offers a gradient,
-`Ear.differentiate`.
+`Ear.differentiate`; one for stimuli asks an `Interview`.
 """
 
 from __future__ import annotations
@@ -245,6 +245,27 @@ def hear(
             else:
                 answers[key] = this_round.answers(key)
     return {key: done[key] for key in probes}
+
+
+class Interview:
+    """An encoder that answers requests one after the other, relative to silence and free of edges, as a probe's."""
+
+    def __init__(self, listener: Listener, ear: Ear) -> None:
+        self.ear = ear
+        self._listener = listener
+        self._silence = _Silence(listener)
+
+    def ask(self, requests: Sequence[Listen]) -> Sequence[Answer]:
+        """Return the answers to requests, each sound listened to once.
+
+        Raises:
+            testtone.models.listening.EncoderFault: if the encoder breaks its promise.
+        """
+        this_round = _Round(self._listener, {None: (self.ear, requests)})
+        this_round.listen(self._silence, None)
+        if None in this_round.errors:
+            raise this_round.errors[None]
+        return this_round.answers(None)
 
 
 class _Round(Generic[Key]):

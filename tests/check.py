@@ -30,6 +30,7 @@ from . import claims as shipped
 from .claim import Claim
 from .ledger import Ledger
 from .plugin import EFFORTS
+from .search import FILE as PINNED
 from .trial import FAULT, Bench, entry
 
 
@@ -153,6 +154,7 @@ def check(
     seed: int = 0,
     device: str = "cpu",
     audio: str | Path | None = None,
+    search: bool = False,
 ) -> Checked:
     """Put one claim to one encoder at all of its sites, controls included, and return what came of it.
 
@@ -164,6 +166,8 @@ def check(
         seed: redraws everything random.
         device: torch device for the encoder, where it can be moved.
         audio: folder with recordings of your own, further contexts for claims that need no exact frequencies.
+
+        search: whether a counterexample is searched for, beside the estimate.
 
     Raises:
         ValueError: for a claim, an effort, a seed or an encoder that there is not; the message says which there are.
@@ -184,12 +188,15 @@ def check(
         device=device,
         audio=found_audio,
         audio_path=None if audio is None else str(audio),
+        search=search,
+        pinned=(PINNED,) if search else (),
     )
     spec = bench.seat(encoder)
     if claim.on_trial and spec not in claim.on_trial:
         raise ValueError(f"{claim.id} is about {', '.join(claim.on_trial)}, not about {spec!r}")
     bench.want(claim, spec)
-    again = f"check({claim.id!r}, {repr(spec) if isinstance(encoder, str) else 'encoder'}, {effort=}, {seed=})"
+    said = repr(spec) if isinstance(encoder, str) else "encoder"
+    again = f"check({claim.id!r}, {said}, {effort=}, {seed=}{', search=True' if search else ''})"
     ledger = Ledger()
     ledger.expect((claim, spec, site) for site in claim.sites)
     for site in claim.sites:

@@ -129,6 +129,22 @@ class Ledger:
         )
         return lines
 
+    def searches(self) -> list[str]:
+        """What came of the searches, a line each, and how to keep what they found; nothing where there was none."""
+        records = sorted(
+            (record for record in self.records.values() if record["search"]),
+            key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"])),
+        )
+        lines = [f"{each['id']}  {each['encoder']}  {each['site']}: {each['search']['said']}" for each in records]
+        if not lines:
+            return []
+        seconds = sum({(each["id"], each["encoder"]): each["search"]["seconds"] for each in records}.values())
+        lines = [f"searches for a counterexample, beside the intervals ({seconds:.0f} s on trial):", *lines]
+        if any(each["search"]["counterexample"] for each in records):
+            data = "REPORT.json" if self.page is None else self.page.with_suffix(".json")
+            lines.append(f"replay these from now on: python -m testtone.tests.search {data} >> counterexamples.toml")
+        return lines
+
     def _agreeing(self, of: str | None = None) -> str:
         """How many of the decided claims (of one work) agree with their source, in words."""
         records = (each for each in self.records.values() if of in (None, work(each["source"])))

@@ -80,6 +80,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep activations between runs; so far only off, which keeps nothing",
     )
     group.addoption(
+        "--claims-search",
+        action="store_true",
+        default=False,
+        help="also search for a counterexample to every claim that says something of a single sound; pinned ones "
+        "(counterexamples.toml) are replayed first",
+    )
+    group.addoption(
         "--claims-device",
         metavar="DEVICE",
         default="cpu",
@@ -254,6 +261,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims")
     for line, markup in ledger.lines(terminalreporter._tw.fullwidth):
         terminalreporter.write_line(line, **markup)
+    for line in ledger.searches():
+        terminalreporter.write_line(line)
     if ledger.unwritten is not None:
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
     if ledger.page is not None:
@@ -306,9 +315,26 @@ def _bench(config: pytest.Config) -> Bench:
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,
+            search=config.option.claims_search,
+            pinned=_pinned(config),
             where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
+
+
+def _pinned(config: pytest.Config) -> tuple[Path, ...]:
+    """Return the files of cases to replay, each read once and found sound; none without a search."""
+    if not config.option.claims_search:
+        return ()
+    from .search import FILE, NAME, load
+
+    files = (FILE, config.rootpath / NAME)
+    for file in files:
+        try:
+            load(file)
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-search: {error}") from error
+    return files
 
 
 def _audio(config: pytest.Config) -> Folder | None:
