@@ -2,7 +2,7 @@
 
 Records are matched by claim, encoder and site. Where the reports were made on different encoders, one each, a claim's
 records are matched by site, and the encoders are what is compared. A verdict that is not the same word in all reports
-has *flipped*; from supported to refuted or back it is *reversed*. Intervals stand beside: two that overlap widely and lie on
+has *flipped*; from supported to refuted or back it is *reversed*. Intervals stand beside: two that overlap widely on
 either side of a threshold are a flip as well, but say less.
 
 An invalid record is said at the top and is never a match: a probe whose control failed has not judged, twice or once.
@@ -108,6 +108,11 @@ class Comparison:
     """What else differs: seed, effort, versions, weights; a text for each report."""
 
     @property
+    def compared(self) -> int:
+        """How many cases at least two reports hold."""
+        return sum(sum(record is not None for record in row.records) > 1 for row in self.rows)
+
+    @property
     def flipped(self) -> list[Row]:
         """The rows whose verdict is not the same in all reports."""
         return [row for row in self.rows if row.flipped]
@@ -126,8 +131,7 @@ class Comparison:
     def said(self) -> str:
         """One sentence that says what came out."""
         counts = Counter(row.kind for row in self.rows)
-        compared = sum(sum(record is not None for record in row.records) > 1 for row in self.rows)
-        of = f"{len(self.flipped)} of {compared} verdict{'s' if compared != 1 else ''} flipped"
+        of = f"{len(self.flipped)} of {self.compared} verdict{'s' if self.compared != 1 else ''} flipped"
         beside = [f"{counts[kind]} {word}" for kind, word in _BESIDE.items() if counts[kind]]
         return of + (f" ({', '.join(beside)})" if beside else "")
 
@@ -167,7 +171,15 @@ def table(found: Comparison) -> str:
         lines += ["", *(f"{name}: {' | '.join(values)}" for name, values in found.differences)]
     heads = ["claim", "encoder", "site", *(str(index + 1) for index in range(len(found.columns)))]
     cells = {
-        kind: [[row.claim, row.encoder, row.site, *(_cell(record) for record in row.records)] for row in rows]
+        kind: [
+            [
+                row.claim,
+                row.encoder or "each its own",
+                row.site or "as a whole",
+                *(_cell(record) for record in row.records),
+            ]
+            for row in rows
+        ]
         for kind, rows in found.groups
     }
     if not any(row.encoder for row in found.rows):

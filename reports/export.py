@@ -23,7 +23,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from . import figures, files, page, wording
+from . import files, page, pictures, wording
 
 KINDS = ("sounds", "figures", "embed", "badge")
 
@@ -96,7 +96,7 @@ def rows(report: Report) -> Iterator[dict[str, str]]:
         }
 
 
-def embed(report: Report, section: Any, picture: figures.Picture | None) -> str:
+def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str:
     """Return one claim as a piece of HTML for other people's pages, at most ``EMBED_BYTES`` long.
 
     It has no head and no body of its own. Its style begins with its own id everywhere, resets what would leak in, and
@@ -105,8 +105,11 @@ def embed(report: Report, section: Any, picture: figures.Picture | None) -> str:
     id = f"testtone-{hashlib.sha256(section.id.encode('utf-8', 'replace')).hexdigest()[:10]}"
     scope = f"#{id}#{id}"
     more = page._source("embed.css")
-    css = figures.sheet(scope=scope, more=more)
-    css += f"@media (prefers-color-scheme:dark){{{figures.sheet(scope=scope, more=more, dark=True)}}}"
+    css = pictures.sheet(scope=scope, more=more)
+    css += f"@media (prefers-color-scheme:dark){{{pictures.sheet(scope=scope, more=more, dark=True)}}}"
+    if picture is not None:
+        # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
+        css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
     svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
     playable = [sound for sound in section.sounds if sound.flac or _flac(report, sound)]
     results, more_results = list(section.results), 0
@@ -157,7 +160,7 @@ def badge(report: Report) -> str:
     """Return a small picture that says how many decided claims agree with their source, and whether any is invalid."""
     decided = [record["agrees"] for record in report["claims"] if record["agrees"] is not None]
     invalid = sum(record["verdict"] == "invalid" for record in report["claims"])
-    colours = figures.palette()
+    colours = pictures.palette()
     right = f"{sum(decided)} of {len(decided)} agree" if decided else "none decided"
     colour = colours["--supported"] if decided and all(decided) else colours["--other"]
     if invalid:
@@ -205,9 +208,9 @@ def _write_sounds(report: Report, folder: Path, sections: Any, names: Any) -> It
 def _write_figures(report: dict[str, Any], folder: Path, sections: Any, names: Mapping[str, str]) -> Iterator[str]:
     place = _made(folder / "figures")
     raster = _raster()
-    found = list(figures.pictures(page.render(report), names))
+    found = list(pictures.taken(page.render(report), names))
     for picture in found:
-        svg = figures.standalone(picture)
+        svg = pictures.standalone(picture)
         stem = _slug(picture.name)
         files.write(place / f"{stem}.svg", svg)
         if raster is not None:
@@ -222,7 +225,7 @@ def _write_embeds(
 ) -> Iterator[str]:
     place = _made(folder / "embed")
     first = {}
-    for picture in figures.pictures(page.render(report), names):
+    for picture in pictures.taken(page.render(report), names):
         first.setdefault(picture.claim, picture)
     sizes = []
     for section in sections:

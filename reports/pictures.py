@@ -9,13 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from markupsafe import Markup, escape
+
 from . import page
+from .wording import shorten
 
 WIDTH = 740
 """CSS pixels: a column of text."""
 
 FONTS = '"DejaVu Sans", "Liberation Sans", Helvetica, Arial, sans-serif'
 """For files: fonts that are found where there is no browser."""
+
+_MARGIN, _HEAD = 20, 44  # CSS pixels: air around a picture in a file of its own, and its title
 
 _TAG = re.compile(r"<svg\b|</svg>")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
@@ -43,7 +48,7 @@ class Picture:
         return found[1] if found else self.name
 
 
-def pictures(text: str, claims: Mapping[str, str]) -> Iterator[Picture]:
+def taken(text: str, claims: Mapping[str, str]) -> Iterator[Picture]:
     """Yield the pictures of a page, claim by claim.
 
     Args:
@@ -60,14 +65,25 @@ def pictures(text: str, claims: Mapping[str, str]) -> Iterator[Picture]:
 def standalone(picture: Picture) -> str:
     """Return a picture as an SVG file: its size, its colours (those of light paper) and its ground with it."""
     opening, _, rest = picture.svg.partition(">")
-    opening = re.sub(r'\s(?:width|height|xmlns)="[^"]*"', "", opening)
-    height = f"{picture.height:g}"
+    opening = re.sub(r'\s(?:width|height|xmlns|role|aria-labelledby)="[^"]*"', "", opening)
     rules = sheet(fonts=FONTS).replace("&", "&amp;").replace("<", "&lt;")
+    width, height = WIDTH - 2 * _MARGIN, picture.height + _HEAD + _MARGIN
+    title = picture.title
+    colours = palette()
     return (
-        f'{opening} xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'font-family="{FONTS.replace(chr(34), chr(39))}" font-size="12.5">'
-        f'<style>{rules}</style><rect width="{WIDTH}" height="{height}" fill="{palette()["--paper"]}"/>{rest}\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:g}" role="img" '
+        f'viewBox="0 0 {WIDTH} {height:g}" font-family="{FONTS.replace(chr(34), chr(39))}" font-size="12.5">'
+        f"<title>{title}</title><style>{rules}</style>"
+        f'<rect width="{WIDTH}" height="{height:g}" fill="{colours["--paper"]}"/>'
+        f'<text x="{_MARGIN}" y="26" font-size="15" font-weight="600" fill="{colours["--ink"]}">'
+        f"{_shortened(title)}</text>"
+        f'{opening} x="{_MARGIN}" y="{_HEAD}" width="{width}" height="{picture.height:g}">{rest}</svg>\n'
     )
+
+
+def _shortened(title: str) -> str:
+    """Return an escaped title as long as a line."""
+    return escape(shorten(str(Markup(title).unescape()), characters=84))
 
 
 def sheet(*, scope: str = "", more: str = "", fonts: str = "", dark: bool = False) -> str:
@@ -82,12 +98,8 @@ def sheet(*, scope: str = "", more: str = "", fonts: str = "", dark: bool = Fals
     """
     colours = palette(dark=dark) | ({"--sans": fonts} if fonts else {})
     rules = []
-    for selectors, body in _RULE.findall(_top(page._source("page.css") + more)):
-        selectors = [each.strip() for each in selectors.split(",")]
-        own = not any(each.startswith((".plot", ".v-")) for each in selectors)
-        if own and (not more or "".join(selectors) not in "".join(_selectors(more))):
-            continue
-        declarations = [each.strip() for each in body.split(";") if each.strip()]
+    of_pictures = [rule for rule in _rules(page._source("page.css")) if rule[0][0].startswith((".plot", ".v-"))]
+    for selectors, declarations in [*of_pictures, *_rules(more)]:
         if dark:
             declarations = [each for each in declarations if "var(--" in each]
         if not declarations:
@@ -110,14 +122,14 @@ def palette(*, dark: bool = False) -> dict[str, str]:
     return found
 
 
-def _top(css: str) -> str:
-    """Return the rules of a style that stand in no at-rule, without comments."""
+def _rules(css: str) -> list[tuple[list[str], list[str]]]:
+    """Return selectors and declarations of each rule of a style that stands in no at-rule."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
-    return re.sub(r"@[^{};]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", css)
-
-
-def _selectors(css: str) -> list[str]:
-    return ["".join(each.strip() for each in selectors.split(",")) for selectors, _ in _RULE.findall(_top(css))]
+    css = re.sub(r"@[^{};]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", css)
+    return [
+        ([each.strip() for each in selectors.split(",")], [each.strip() for each in body.split(";") if each.strip()])
+        for selectors, body in _RULE.findall(css)
+    ]
 
 
 def _elements(text: str) -> Iterator[str]:
