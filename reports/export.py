@@ -111,7 +111,7 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
         # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
         css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
     svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
-    playable = [sound for sound in section.sounds if sound.flac or _flac(report, sound)]
+    playable = [sound for sound in section.sounds if _flac(report, sound)]
     results, more_results = list(section.results), 0
 
     def text(sounds: Sequence[Mapping[str, str]]) -> str:
@@ -148,7 +148,7 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
         raise ValueError(f"claim {section.id[:40]!r} has texts too long for an embed of {EMBED_BYTES} bytes")
     sounds: list[Mapping[str, str]] = []
     for sound in playable:
-        flac = sound.flac or _flac(report, sound)
+        flac = _flac(report, sound)
         tried = text([*sounds, {"label": sound.label, "flac": flac}])
         if len(tried) <= EMBED_BYTES:
             sounds.append({"label": sound.label, "flac": flac})
@@ -275,8 +275,9 @@ def _wav(flac: str, label: str) -> bytes:
 
 
 def _flac(report: Report, sound: Any) -> str | None:
-    """Return a sound that the page carries with an earlier claim."""
-    return ((report.get("sounds") or {}).get(sound.sha256) or {}).get("flac")
+    """Return a sound as base64: its opening, where the report has one of a long sound."""
+    known = (report.get("sounds") or {}).get(sound.sha256) or {}
+    return (known.get("opening") or {}).get("flac") or known.get("flac")
 
 
 def _partials(sources: Sequence[Mapping[str, Any]]) -> Iterator[tuple[float, float]]:
