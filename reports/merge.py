@@ -19,6 +19,9 @@ SITES = ("first_conv", "stack_end", "latent", "quantised")
 APART = frozenset({"seconds", "p_holm"})
 """What two records of one case may differ in: a time, and what depends on the other claims."""
 
+ELSEWHERE = "is in shard "
+"""How the reason begins why a claim did not run: it was another shard's."""
+
 Report = Mapping[str, Any]
 
 
@@ -38,9 +41,10 @@ def merge(reports: Sequence[Report], *, names: Sequence[str], partial: bool = Fa
     first = reports[0]
     for report, name in zip(reports[1:], names[1:], strict=True):
         _alike(first, report, names[0], name)
-    if not partial:
-        _complete(reports)
     records = _records(reports, names)
+    exit = _exit(reports, set(records))
+    if not partial:
+        _complete(exit["not_run"])
     order = _on_trial(reports)
     claims = sorted(records.values(), key=lambda each: _key(each, order))
     encoders = _union(((each["spec"], each) for each in report["encoders"]) for report in reports)
@@ -56,7 +60,7 @@ def merge(reports: Sequence[Report], *, names: Sequence[str], partial: bool = Fa
         "encoders": [encoders[spec][0][1] for spec in (*order, *beside) if spec in encoders],
         "claims": list(_with_holm(claims)),
         "out_of_scope": [each for each in _out_of_scope(reports) if _work(each["source"]) in works],
-        "exit": _exit(reports, set(records)),
+        "exit": exit,
         "sounds": {sha256: sounds[sha256][0][1] for sha256 in sorted(sounds)},
     }
     merged.pop("shard", None)
@@ -97,13 +101,13 @@ def _alike(first: Report, other: Report, name: str, other_name: str) -> None:
         raise ValueError(f"these are not parts of one run: {'; '.join(differences)}")
 
 
-def _complete(reports: Sequence[Report]) -> None:
-    shards = [report["shard"] for report in reports if report.get("shard")]
-    missing = sorted(set(range(1, shards[0]["of"] + 1)) - {shard["index"] for shard in shards}) if shards else []
+def _complete(not_run: Sequence[Mapping[str, Any]]) -> None:
+    """Raise a ValueError if something was left to a shard that is not there."""
+    missing = sorted({each["why"].removeprefix(ELSEWHERE) for each in not_run if _elsewhere(each)})
     if missing:
-        these = ", ".join(f"{index}/{shards[0]['of']}" for index in missing)
         raise ValueError(
-            f"shard {these} is missing; add its report, or say --partial and its claims are listed as not run"
+            f"shard {', '.join(missing)} is missing; add its report, or say --partial and its claims are listed as not "
+            "run"
         )
 
 
@@ -206,7 +210,7 @@ def _exit(reports: Sequence[Report], ran: set[Case]) -> dict[str, Any]:
 
 def _elsewhere(missed: Mapping[str, Any]) -> bool:
     """Say whether a claim did not run because it was another shard's."""
-    return str(missed.get("why") or "").startswith("is in shard ")
+    return str(missed.get("why") or "").startswith(ELSEWHERE)
 
 
 def _brief(value: Any) -> str:
