@@ -10,7 +10,8 @@ What is worked out, for each record:
   ends of an interval ``insufficient``. The same for each control and each other reading.
 * a control that came out otherwise than expected: ``invalid``, and nothing else. ``invalid`` without such a control is
   a contradiction as well.
-* a decided verdict needs a control of either kind: one that had to be supported, one that had to be refuted.
+* any verdict on the proposition needs a control of either kind, one that had to be supported and one that had to be
+  refuted.
 * ``agrees`` from verdict and stance; a known disagreement only where it is false.
 
 And for the report: no case stands there twice, or both with a verdict and as not run; as many records as it says ran.
@@ -143,7 +144,7 @@ def _of_verdict(record: Record) -> Iterator[str]:
         if said != found:
             yield f"verdict={said!r}, but {_why(record, record['threshold'])} {found!r}"
         missing = [side for side in SIDES if side not in {each["expected"] for each in record["controls"]}]
-        if said in DECIDED and missing:
+        if missing:
             yield f"verdict={said!r}, but there is no control that had to be {' or '.join(missing)}"
 
 
