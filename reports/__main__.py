@@ -5,6 +5,7 @@
 """
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +46,7 @@ def _page(arguments: Sequence[str]) -> int:
     parser.add_argument("--tables", action="store_true", help="print verdicts and controls as Markdown, of all reports")
     options = parser.parse_args(arguments)
     if options.tables:
-        print(tables.render([files.read_report(path) for path in options.report]), end="")
+        print(_printable(tables.render([files.read_report(path) for path in options.report])), end="")
         return 0
     if len(options.report) > 1:
         raise ValueError(
@@ -156,7 +157,8 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 
 
 def _apart(output: Path, report: Path) -> None:
-    if output.resolve() == report.resolve():
+    # Unlike Path.resolve this takes a link that leads to itself.
+    if os.path.realpath(output) == os.path.realpath(report):
         raise ValueError(f"--output={output} is the report itself; name another file")
 
 
