@@ -74,6 +74,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "exact frequencies",
     )
     group.addoption(
+        "--claims-shard",
+        metavar="I/N",
+        default=None,
+        help="run only the I-th of N parts of the claims, for several machines; python -m testtone.reports merge makes "
+        "one report of theirs",
+    )
+    group.addoption(
         "--claims-store",
         metavar="DIR|off",
         default="off",
@@ -106,6 +113,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claims(claim): a claim about audio encoders; run them with -m claims")
     if hasattr(config, "workerinput") or config.option.help:
         return
+    _shard(config)
     if config.option.claims_seed < 0:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
     if not config.option.claims_timeout > 0:
@@ -150,6 +158,44 @@ def trial(request: pytest.FixtureRequest) -> Any:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the claims of this shard, after -k and -m have kept theirs. Claims of one family stay together."""
+    shard = _shard(config)
+    if shard is None:
+        return
+    from .ledger import shares
+
+    index, of = shard
+    cases = {item: case for item in items for case in _cases([item])}
+    place = shares([(claim.family or claim.id) for claim, _, _ in cases.values()], of)
+    if cases and of > len(set(place)):
+        raise pytest.UsageError(
+            f"--claims-shard={index}/{of}: there are only {len(set(place))} claims (or families of them) to share out"
+        )
+    kept, left = [], []
+    ledger = _ledger(config)
+    ledger.shard = shard
+    ledger.share_out(
+        ((claim, spec, site), share) for (claim, spec, site), share in zip(cases.values(), place, strict=True)
+    )
+    shares_of = dict(zip(cases, place, strict=True))
+    for item in items:
+        # What is no claim is the first one's.
+        (kept if shares_of.get(item, 1) == index else left).append(item)
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count the claims that were not asked for."""
+    cases = {(claim.id, spec, site) for claim, spec, site in _cases(items)}
+    if cases:
+        ledger = _ledger(items[0].config)
+        ledger.deselected += len(cases - set(ledger.elsewhere))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell the bench all that will be asked: one pass per encoder. Workers of xdist ask claim by claim."""
     config = session.config
@@ -184,6 +230,21 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     return [introduction(_bench(config).encoder(spec)) for spec in specs]
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Let no test pass, be skipped or fail as expected whose probe may not judge: no mark and no handler excuses it."""
+    report = yield
+    if call.when == "call" and report.outcome != "failed":
+        records = [json.loads(str(value))["record"] for name, value in item.user_properties if name == PROPERTY]
+        unfit = next((each for each in records if each["verdict"] in ("invalid", None)), None)
+        if unfit is not None:
+            report.outcome = "failed"
+            report.longrepr = f"{unfit['verdict'] or 'no verdict'}, and nothing excuses that: {unfit['reason']}"
+            if hasattr(report, "wasxfail"):
+                del report.wasxfail
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Take the record of a test into the ledger; under xdist this runs in the controller, too.
@@ -211,8 +272,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Learn from an xdist worker which tests it had collected."""
     if _session_config is not None:
-        for case in getattr(node, "workeroutput", {}).get("testtone_expected", ()):
-            _ledger(_session_config).expected.setdefault(tuple(case))
+        output = getattr(node, "workeroutput", {})
+        ledger = _ledger(_session_config)
+        ledger.expected.update((tuple(case), None) for case in output.get("testtone_expected", ()))
+        ledger.learn(output.get("testtone_shard"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """Learn from the names of the tests what is going to run, should no worker live to tell."""
+    if _session_config is not None:
+        from .ledger import case_of
+
+        ledger = _ledger(_session_config)
+        ledger.named.update(dict.fromkeys(filter(None, map(case_of, ids))))
 
 
 _session_config: pytest.Config | None = None
@@ -239,7 +312,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ledger = _ledger(config)
     if hasattr(config, "workeroutput"):
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
-    elif config.option.claims_report is not None and ledger.records:
+        config.workeroutput["testtone_shard"] = ledger.told()
+        return
+    # Whatever another plugin made of a test: a run in which a probe may not judge has not passed.
+    if session.exitstatus == pytest.ExitCode.OK and ledger.unfit:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if config.option.claims_report is not None and ledger.records:
         try:
             ledger.write(
                 _page(config),
@@ -287,6 +365,21 @@ def _on_trial(config: pytest.Config) -> list[str]:
             f"--encoder: {', '.join(named)} has no {TWINS}; encoders that have: {', '.join(TWINS_OF)}"
         )
     return list(dict.fromkeys([*named, *found]))
+
+
+def _shard(config: pytest.Config) -> tuple[int, int] | None:
+    """Return the shard asked for, as index from 1 on and number of shards; None for all claims in one run.
+
+    Raises:
+        pytest.UsageError: if it is no shard.
+    """
+    text = config.option.claims_shard
+    if text is None:
+        return None
+    index, _, of = text.partition("/")
+    if not (index.isascii() and index.isdigit() and of.isascii() and of.isdigit() and 1 <= int(index) <= int(of)):
+        raise pytest.UsageError(f"--claims-shard={text} must be I/N with 1 <= I <= N, such as 1/4")
+    return int(index), int(of)
 
 
 def _claim(node: Any) -> Any:
