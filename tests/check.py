@@ -24,6 +24,7 @@ from typing import Any
 
 from testtone.models.listening import EncoderFault
 from testtone.models.protocol import Encoder
+from testtone.models.threads import held
 from testtone.stimuli.recordings import folder
 
 from . import claims as shipped
@@ -152,6 +153,7 @@ def check(
     effort: str = "standard",
     seed: int = 0,
     device: str = "cpu",
+    threads: int | None = None,
     audio: str | Path | None = None,
 ) -> Checked:
     """Put one claim to one encoder at all of its sites, controls included, and return what came of it.
@@ -163,6 +165,7 @@ def check(
         effort: how much is played: quick, standard or thorough.
         seed: redraws everything random.
         device: torch device for the encoder, where it can be moved.
+        threads: that torch computes with meanwhile; by default one, or what OMP_NUM_THREADS says.
         audio: folder with recordings of your own, further contexts for claims that need no exact frequencies.
 
     Raises:
@@ -178,13 +181,23 @@ def check(
         found_audio = None if audio is None else folder(audio)
     except ValueError as error:
         raise ValueError(f"audio={str(audio)!r}: {error}") from error
-    bench = Bench(
-        seed=seed,
-        effort=effort,
-        device=device,
-        audio=found_audio,
-        audio_path=None if audio is None else str(audio),
-    )
+    with held(threads):
+        return _checked(
+            claim,
+            encoder,
+            Bench(
+                seed=seed,
+                effort=effort,
+                device=device,
+                threads=threads,
+                audio=found_audio,
+                audio_path=None if audio is None else str(audio),
+            ),
+        )
+
+
+def _checked(claim: Claim, encoder: str | Encoder, bench: Bench) -> Checked:
+    seed, effort = bench.seed, bench.effort
     spec = bench.seat(encoder)
     if claim.on_trial and spec not in claim.on_trial:
         raise ValueError(f"{claim.id} is about {', '.join(claim.on_trial)}, not about {spec!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="cpu",
         help="torch device for the encoders on trial, such as cpu or cuda (default: cpu)",
     )
+    group.addoption(
+        "--claims-threads",
+        type=int,
+        default=None,
+        metavar="N",
+        help="threads that torch computes with (default: 1, or what OMP_NUM_THREADS says)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,6 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.claims_seed < 0:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
+    if config.option.claims_threads is not None and config.option.claims_threads < 1:
+        raise pytest.UsageError(f"--claims-threads={config.option.claims_threads} must be 1 or more")
     if config.option.claims_store != "off":
         raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
     if config.option.claims_report is not None:
@@ -287,12 +297,18 @@ def _cases(items: Iterable[pytest.Item]) -> Iterable[tuple[Any, str, str]]:
 
 def _bench(config: pytest.Config) -> Bench:
     if bench_key not in config.stash:
+        from testtone.models import threads
+
         from .trial import Bench
 
+        meanwhile = ExitStack()
+        meanwhile.enter_context(threads.held(config.option.claims_threads))
+        config.add_cleanup(meanwhile.close)
         config.stash[bench_key] = Bench(
             seed=config.option.claims_seed,
             effort=config.option.claims_effort,
             device=config.option.claims_device,
+            threads=config.option.claims_threads,
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,

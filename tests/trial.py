@@ -45,6 +45,8 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    threads: int | None = None
+    """Threads that torch was asked to compute with, where the user said; for the command that repeats a claim."""
     audio: Folder | None = None
     """Recordings of the user's own, for claims that can use them."""
     audio_path: str | None = None
@@ -324,6 +326,7 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-threads", str(self.threads)) if self.threads is not None else ()),
             *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
         ]
         return shlex.join(words)
