@@ -30,7 +30,9 @@ from testtone.stimuli.recordings import folder
 from . import claims as shipped
 from .claim import Claim
 from .ledger import Ledger
+from .memory import Memory
 from .plugin import EFFORTS
+from .store import Store
 from .trial import FAULT, Bench, entry
 
 
@@ -155,6 +157,7 @@ def check(
     device: str = "cpu",
     threads: int | None = None,
     audio: str | Path | None = None,
+    store: str | Path | Store | None = None,
 ) -> Checked:
     """Put one claim to one encoder at all of its sites, controls included, and return what came of it.
 
@@ -167,6 +170,7 @@ def check(
         device: torch device for the encoder, where it can be moved.
         threads: that torch computes with meanwhile; by default one, or what OMP_NUM_THREADS says.
         audio: folder with recordings of your own, further contexts for claims that need no exact frequencies.
+        store: folder in which answers and measurements are kept between calls, as with ``--claims-store``.
 
     Raises:
         ValueError: for a claim, an effort, a seed or an encoder that there is not; the message says which there are.
@@ -192,6 +196,7 @@ def check(
                 threads=threads,
                 audio=found_audio,
                 audio_path=None if audio is None else str(audio),
+                memory=None if store is None else Memory(store if isinstance(store, Store) else Store(store)),
             ),
         )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from testtone.stimuli.recordings import Folder
 
     from .ledger import Ledger
+    from .memory import Memory
+    from .store import Store
     from .trial import Bench
 
 DEFAULT_ENCODERS = ("encodec-mini", "samplecnn")
@@ -34,6 +36,9 @@ EFFORTS = ("quick", "standard", "thorough")
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 ledger_key = pytest.StashKey["Ledger"]()
+store_key = pytest.StashKey["Store"]()
+store_said_key = pytest.StashKey[list[str]]()
+"""What the workers of xdist have to say of the store."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,7 +83,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--claims-store",
         metavar="DIR|off",
         default="off",
-        help="keep activations between runs; so far only off, which keeps nothing",
+        help="keep answers and measurements between runs in this folder, and look them up there (default: off)",
     )
     group.addoption(
         "--claims-device",
@@ -104,8 +109,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
     if config.option.claims_threads is not None and config.option.claims_threads < 1:
         raise pytest.UsageError(f"--claims-threads={config.option.claims_threads} must be 1 or more")
-    if config.option.claims_store != "off":
-        raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
+    _store(config)
     if config.option.claims_report is not None:
         page = _page(config)
         if page.suffix.lower() not in (".html", ".htm"):
@@ -207,6 +211,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     if _session_config is not None:
         for case in getattr(node, "workeroutput", {}).get("testtone_expected", ()):
             _ledger(_session_config).expected.setdefault(tuple(case))
+        said = _session_config.stash.setdefault(store_said_key, [])
+        said += getattr(node, "workeroutput", {}).get("testtone_store", ())
 
 
 _session_config: pytest.Config | None = None
@@ -233,6 +239,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ledger = _ledger(config)
     if hasattr(config, "workeroutput"):
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
+        config.workeroutput["testtone_store"] = _said_of_store(config)
     elif config.option.claims_report is not None and ledger.records:
         try:
             ledger.write(
@@ -257,8 +264,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, **markup)
     if ledger.unwritten is not None:
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
+    for line in _said_of_store(config):
+        terminalreporter.write_line(line)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _said_of_store(config: pytest.Config) -> list[str]:
+    """Return what was looked up and kept, and what could not be, a line each; workers of xdist speak for themselves."""
+    own = config.stash[bench_key].memory if bench_key in config.stash else None
+    lines = [*config.stash.get(store_said_key, []), *(own.said() if own is not None and own.used else ())]
+    return list(dict.fromkeys(lines))
 
 
 def _on_trial(config: pytest.Config) -> list[str]:
@@ -309,12 +325,38 @@ def _bench(config: pytest.Config) -> Bench:
             effort=config.option.claims_effort,
             device=config.option.claims_device,
             threads=config.option.claims_threads,
+            memory=_memory(config),
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,
             where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
+
+
+def _store(config: pytest.Config) -> Store | None:
+    """Return the store that the user keeps; None where nothing is kept."""
+    if config.option.claims_store == "off":
+        return None
+    if store_key not in config.stash:
+        from .store import Store, StoreError
+
+        place = config.invocation_params.dir / Path(config.option.claims_store).expanduser()
+        try:
+            config.stash[store_key] = Store(place)
+        except StoreError as error:
+            raise pytest.UsageError(f"--claims-store={config.option.claims_store}: {error}") from error
+        config.add_cleanup(config.stash[store_key].close)
+    return config.stash[store_key]
+
+
+def _memory(config: pytest.Config) -> Memory | None:
+    store = _store(config)
+    if store is None:
+        return None
+    from .memory import Memory
+
+    return Memory(store)
 
 
 def _audio(config: pytest.Config) -> Folder | None:

@@ -67,7 +67,8 @@ def test_one_bad_spec_among_good_ones_is_named(pytester: pytest.Pytester) -> Non
 
 BAD_OPTIONS = {
     "seed below zero": (["--claims-seed=-1"], "--claims-seed=-1 must be 0 or more"),
-    "a store": (["--claims-store=here"], "--claims-store=here: this version keeps no store; use off"),
+    "a store of other things": (["--claims-store=."], " holds other files ("),
+    "a store in a file": (["--claims-store=toy_encoders.py"], "toy_encoders.py is a file; name a folder"),
     "no thread": (["--claims-threads=0"], "--claims-threads=0 must be 1 or more"),
     "page without suffix": (["--claims-report=report"], "report must end in .html; its data goes to PATH.json beside"),
     "page as data": (["--claims-report=report.json"], "report.json must end in .html"),
