@@ -47,6 +47,7 @@ LEFT = 0.9
 PARTIAL_SECONDS = 3600.0
 """A file that was begun and not finished for so long has nobody left to finish it."""
 
+WHAT = "testtone"
 MARKER = "testtone-store.json"
 SUFFIX, PARTIAL = ".safetensors", ".partial"
 
@@ -192,7 +193,7 @@ class Store:
         for entry in self.entries():
             try:
                 header, _ = _parts(entry.path.read_bytes())
-                yield entry, json.loads(header["__metadata__"]["key"])
+                yield entry, json.loads(_said(header)["key"])
             except (OSError, _DamageError, KeyError, TypeError, ValueError):
                 yield entry, None
 
@@ -203,7 +204,7 @@ class Store:
             try:
                 data = entry.path.read_bytes()
                 header, _ = _parts(data)
-                text = header.get("__metadata__", {}).get("key", "")
+                text = str(_said(header).get("key", ""))
                 _unpacked(data, text)
                 if self._path(text) != entry.path:
                     raise _DamageError("lies under the name of another key")
@@ -292,9 +293,10 @@ def _packed(text: str, values: Mapping[str, NDArray[Any]]) -> bytes:
             complexes.append(name)
             array = np.stack([array.real, array.imag], axis=-1)
         tensors[name] = array
-    said = {"key": text, "complex": json.dumps(sorted(complexes))}
-    header, body = _parts(save(tensors, metadata=said))
-    return save(tensors, metadata=said | {"sha256": _checksum(header, body)})
+    said = {"key": text, "complex": sorted(complexes)}
+    header, body = _parts(save(tensors))
+    # One item: safetensors writes several in an order of its own, another each time.
+    return save(tensors, metadata={WHAT: json.dumps(said | {"sha256": _checksum(said, header, body)}, sort_keys=True)})
 
 
 def _unpacked(data: bytes, text: str) -> dict[str, NDArray[Any]]:
@@ -304,14 +306,14 @@ def _unpacked(data: bytes, text: str) -> dict[str, NDArray[Any]]:
         _DamageError: if not; says what is wrong.
     """
     header, body = _parts(data)
-    said = header.get("__metadata__")
-    if not isinstance(said, dict) or said.get("sha256") != _checksum(header, body):
+    said = _said(header)
+    if said.get("sha256") != _checksum(said, header, body):
         raise _DamageError("does not match its checksum")
     if said.get("key") != text:
         raise _DamageError("belongs to another key")
     try:
         tensors: dict[str, NDArray[Any]] = load(data)
-        complexes = json.loads(said["complex"])
+        complexes = said["complex"]
     except (SafetensorError, KeyError, ValueError) as error:
         raise _DamageError(f"cannot be read ({error})") from error
     for name in complexes:
@@ -335,12 +337,22 @@ def _parts(data: bytes) -> tuple[dict[str, Any], bytes]:
     return header, data[8 + length :]
 
 
-def _checksum(header: Mapping[str, Any], body: bytes) -> str:
+def _said(header: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside the numbers: key, checksum, which of them are complex."""
+    try:
+        said = json.loads(header["__metadata__"][WHAT])
+    except (KeyError, TypeError, ValueError) as error:
+        raise _DamageError("does not say whose it is") from error
+    if not isinstance(said, dict):
+        raise _DamageError("does not say whose it is")
+    return said
+
+
+def _checksum(said: Mapping[str, Any], header: Mapping[str, Any], body: bytes) -> str:
     """Hash of all that an entry says, but for the hash itself."""
-    said = header.get("__metadata__")
-    rest = {name: value for name, value in header.items() if name != "__metadata__"}
-    rest["__metadata__"] = {k: v for k, v in said.items() if k != "sha256"} if isinstance(said, dict) else said
-    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    layout = {name: value for name, value in header.items() if name != "__metadata__"}
+    rest = {name: value for name, value in said.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps([layout, rest], sort_keys=True).encode())
     digest.update(body)
     return digest.hexdigest()
 
