@@ -13,6 +13,7 @@ import operator
 import platform
 import shlex
 import subprocess
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -35,6 +36,7 @@ from testtone.stimuli.recordings import Folder
 
 from . import disagreements, search
 from .claim import Claim
+from .memory import Memory
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -49,10 +51,14 @@ class Bench:
     device: str = "cpu"
     limit_seconds: float = LIMIT_SECONDS
     """How long an encoder may take for one batch of clips."""
+    threads: int | None = None
+    """Threads that torch was asked to compute with, where the user said; for the command that repeats a claim."""
     audio: Folder | None = None
     """Recordings of the user's own, for claims that can use them."""
     audio_path: str | None = None
     """Where they were found, as typed."""
+    memory: Memory | None = None
+    """What is remembered between runs, where the user keeps a store."""
     where: tuple[str, ...] = ()
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
@@ -310,13 +316,41 @@ class Bench:
                 if not set(ear.sites) & set(each.sites):
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
+                remembered = self._remembered(listener, each, where)
+                if remembered is not None:
+                    self._heard[key] = remembered
+                    continue
                 draws = generator(each.family or each.id, self.seed, where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
-            self._heard |= hear(listener, probes, progress=partial(self.say, spec))
+            before = None if self.memory is None or not probes else self.memory.answers(listener)
+            new = hear(listener, probes, progress=partial(self.say, spec), answers_before=before)
+            for (name, _, where), found in new.items():
+                self._remember(listener, claims[name, where], where, found)
+            self._heard |= new
         heard = self._heard[claim.id, spec, place]
         if heard.error is not None:
             raise heard.error
         return heard
+
+    def _remembered(self, listener: Listener, claim: Claim, place: int) -> Heard | None:
+        """What a probe found in an earlier run in which everything was the same."""
+        key = self._measurement_key(claim, place)
+        if self.memory is None or key is None:
+            return None
+        started = time.perf_counter()
+        found = self.memory.recall(listener, key)
+        return None if found is None else Heard(found, None, None, time.perf_counter() - started)
+
+    def _remember(self, listener: Listener, claim: Claim, place: int, heard: Heard) -> None:
+        key = self._measurement_key(claim, place)
+        if self.memory is not None and key is not None and heard.measurements is not None:
+            self.memory.keep(listener, key, heard.measurements)
+
+    def _measurement_key(self, claim: Claim, place: int) -> dict[str, Any] | None:
+        if self.memory is None:
+            return None
+        audio = None if self.audio is None else self.audio.sha256
+        return self.memory.measurement_key(claim, seed=self.seed, effort=self.effort, place=place, audio_sha256=audio)
 
     def _fault_of_company(self, claim: Claim, spec: str) -> str | None:
         """Why an encoder cannot be compared with its company, if it cannot."""
@@ -386,6 +420,7 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-threads", str(self.threads)) if self.threads is not None else ()),
             *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
             *(("--claims-search",) if self.search else ()),
         ]
