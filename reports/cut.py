@@ -45,17 +45,24 @@ def _compact(value: Any) -> str:
 
 
 def _in_turn(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the sounds: of each claim its shortest two, then of each its next, and so on."""
+    """Yield the sounds: of each claim its shortest two, then of each its next, and so on; small ones first."""
     sounds = report.get("sounds") or {}
+
+    def size(sha256: str) -> int:
+        return len(sounds[sha256]["flac"])
+
     wanted: dict[str, list[str]] = {}
     for record in report["claims"]:
-        found = [each["sha256"] for each in record["stimuli"] if each["sha256"] in sounds]
         mine = wanted.setdefault(record["id"], [])
-        mine += [sha256 for sha256 in sorted(found, key=lambda each: len(sounds[each]["flac"])) if sha256 not in mine]
+        mine += [
+            each["sha256"] for each in record["stimuli"] if each["sha256"] in sounds and each["sha256"] not in mine
+        ]
+    for mine in wanted.values():
+        mine.sort(key=size)
     given: set[str] = set()
     for turn in range(max(map(len, wanted.values()), default=0)):
-        for mine in wanted.values():
-            for sha256 in mine[turn : turn + 1] if turn else mine[:2]:
-                if sha256 not in given:
-                    given.add(sha256)
-                    yield sha256
+        nexts = [mine[turn + 1 : turn + 2] if turn else mine[:2] for mine in wanted.values()]
+        for sha256 in (each for some in sorted(nexts, key=lambda some: sum(map(size, some))) for each in some):
+            if sha256 not in given:
+                given.add(sha256)
+                yield sha256
