@@ -185,15 +185,28 @@ def _markup(verdict: str, agrees: str) -> dict[str, bool]:
 
 
 def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
-    """A sound with its samples as FLAC: lossless, and the same bytes every time."""
+    """A sound with its samples as FLAC, and its portrait; a long one also with its opening, which is what a page plays.
+
+    FLAC is lossless, and gives the same bytes every time.
+    """
+    from testtone.stimuli import Stimulus, portraits
+
+    rate = sound["sample_rate"]
+    samples = Stimulus.from_truth(sound["truth"]).render(rate)
+    opening = portraits.opening(samples, rate)
+    heard = {"flac": _flac(samples, rate)} | portraits.portrait(samples, rate)
+    if opening is not None:
+        heard["opening"] = {"flac": _flac(opening, rate), "seconds": len(opening) / rate}
+    return dict(sound) | heard
+
+
+def _flac(samples: Any, sample_rate: int) -> str:
+    """16 bits a sample, in base64."""
     import soundfile
 
-    from testtone.stimuli import Stimulus
-
     memory = io.BytesIO()
-    samples = Stimulus.from_truth(sound["truth"]).render(sound["sample_rate"])
-    soundfile.write(memory, samples, sound["sample_rate"], format="FLAC", subtype="PCM_16")
-    return dict(sound) | {"flac": base64.b64encode(memory.getvalue()).decode("ascii")}
+    soundfile.write(memory, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return base64.b64encode(memory.getvalue()).decode("ascii")
 
 
 def _write_whole(path: Path, text: str) -> None:
