@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .isolation import LIMIT_SECONDS, OverdueError, isolated, overdue_after
 from .protocol import CODES, SITES, Encoder
 from .windows import SHIFTS, Windows
 
@@ -74,13 +75,15 @@ class Listener:
     Args:
         encoder: anything that fulfils :class:`~testtone.models.protocol.Encoder`.
         spec: how the user named it; stands in every message.
+        limit_seconds: how long it may take for one batch.
 
     Raises:
         EncoderFault: from any method, at the first broken promise.
     """
 
-    def __init__(self, encoder: Encoder, *, spec: str | None = None) -> None:
+    def __init__(self, encoder: Encoder, *, spec: str | None = None, limit_seconds: float = LIMIT_SECONDS) -> None:
         self.encoder = encoder
+        self.limit_seconds = limit_seconds
         self.spec = spec or encoder.name
         self._channels: dict[str, int] = {}
         self._counts: dict[int, Mapping[str, int]] = {}
@@ -311,7 +314,7 @@ class Listener:
         except Exception as error:
             raise self._fault(f"ablated() raised {type(error).__name__}: {one_line(error)}") from error
         return {
-            name: Listener(each, spec=f"{self.spec} ({name.replace('_', ' ')})")
+            name: Listener(each, spec=f"{self.spec} ({name.replace('_', ' ')})", limit_seconds=self.limit_seconds)
             for name, each in made.items()
             if each is not None
         }
@@ -400,6 +403,22 @@ class Listener:
             distances[site] = (distance[2], distance[3])
         return distances, repeats
 
+    @cached_property
+    def unrepeatable(self) -> float:
+        """How far apart the answers to one and the same batch are, asked twice; a share of their size, 0 if equal."""
+        clip = 0.1 * np.random.default_rng(1).standard_normal((1, self.window_samples or self._unit))
+        first, second = (self.ask(clip.astype(np.float32)) for _ in range(2))
+        shares = [0.0]
+        for site, values in first.items():
+            if values.shape != second[site].shape:
+                return 1.0
+            if site == CODES:
+                shares.append(float((values != second[site]).mean()))
+                continue
+            size = float(np.abs(values).max()) or 1.0
+            shares.append(float(np.abs(values - second[site]).max()) / size)
+        return max(shares)
+
     def listen(self, waveforms: NDArray[np.float32]) -> Activation:
         """The encoder's checked answer to ``'batch samples'`` of any batch size, asked in batches of one shape."""
         if self._windows is None:
@@ -438,12 +457,14 @@ class Listener:
         try:
             # A stranger's encoder may warn; whether warnings are errors is the business of the session, not of its
             # verdict.
-            with torch.no_grad(), warnings.catch_warnings():
+            with isolated(), overdue_after(self.limit_seconds), torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("default")
                 clips = torch.from_numpy(batch.copy()).to(getattr(self.encoder, "device", None) or "cpu")
                 answer = self.encoder.listen(clips)
         except EncoderFault:
             raise
+        except OverdueError as error:
+            raise self._fault(f"listen() {error}; if that is meant, allow more with --claims-timeout") from None
         except Exception as error:
             raise self._fault(f"listen() raised {type(error).__name__}: {one_line(error)}") from error
         if not isinstance(answer, Mapping):

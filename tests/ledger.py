@@ -147,6 +147,9 @@ def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record | {"p_holm": adjusted.get(index)} for index, record in enumerate(records)]
 
 
+REPEATS = 1e-6
+"""Share of its size by which an answer may differ from the one before, for rounding."""
+
 _SITES = ("first_conv", "stack_end", "latent", "quantised")
 
 
@@ -154,9 +157,15 @@ def introduction(encoder: Mapping[str, Any]) -> str:
     """One line that says who an encoder is."""
     rates = encoder.get("frame_rates") or {}
     sites = ", ".join(f"{site} {rates[site]:g}/s" if site in rates else site for site in encoder["sites"]) or "no site"
-    weights = encoder["weights_sha256"]
-    return f"on trial: {encoder['spec']}, {encoder['sample_rate']} Hz, {sites}" + (
-        f", weights {weights[:12]}" if weights else ""
+    weights, apart = encoder["weights_sha256"], encoder.get("unrepeatable") or 0.0
+    return (
+        f"on trial: {encoder['spec']}, {encoder['sample_rate']} Hz, {sites}"
+        + (f", weights {weights[:12]}" if weights else "")
+        + (
+            f"; it answers the same sound twice {apart:.1%} apart: its numbers will not repeat"
+            if apart > REPEATS
+            else ""
+        )
     )
 
 

@@ -85,6 +85,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="cpu",
         help="torch device for the encoders on trial, such as cpu or cuda (default: cpu)",
     )
+    group.addoption(
+        "--claims-timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="an encoder that takes longer for one batch of clips is taken to hang (default: 300)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,6 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.option.claims_seed < 0:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
+    if not config.option.claims_timeout > 0:
+        raise pytest.UsageError(f"--claims-timeout={config.option.claims_timeout:g} must be above 0 (seconds)")
     if config.option.claims_store != "off":
         raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
     if config.option.claims_report is not None:
@@ -293,6 +302,7 @@ def _bench(config: pytest.Config) -> Bench:
             seed=config.option.claims_seed,
             effort=config.option.claims_effort,
             device=config.option.claims_device,
+            limit_seconds=config.option.claims_timeout,
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,

@@ -24,6 +24,7 @@ import pytest
 
 from testtone import stimuli
 from testtone.models import listening, specs
+from testtone.models.isolation import LIMIT_SECONDS
 from testtone.models.listening import EncoderFault, Listener
 from testtone.models.protocol import Encoder
 from testtone.probes import statistics
@@ -45,6 +46,8 @@ class Bench:
     seed: int
     effort: str
     device: str = "cpu"
+    limit_seconds: float = LIMIT_SECONDS
+    """How long an encoder may take for one batch of clips."""
     audio: Folder | None = None
     """Recordings of the user's own, for claims that can use them."""
     audio_path: str | None = None
@@ -156,8 +159,9 @@ class Bench:
         try:
             sites, rates = list(listener.sites), dict(listener.frame_rates)
             margins = {site: [margin.left, margin.right] for site, margin in listener.margins.items()}
+            unrepeatable = 0.0 if getattr(encoder, "reference", False) else listener.unrepeatable
         except EncoderFault:
-            sites, rates, margins = [], {}, {}
+            sites, rates, margins, unrepeatable = [], {}, {}, 0.0
         return {
             "spec": spec,
             "name": str(getattr(encoder, "name", spec)),
@@ -169,6 +173,7 @@ class Bench:
             "frame_rates": rates,
             "margin_frames": margins,
             "bandwidth_kbps": _plain(getattr(encoder, "bandwidth_kbps", None)),
+            "unrepeatable": unrepeatable,
         }
 
     def fault(self, spec: str) -> str | None:
@@ -190,13 +195,15 @@ class Bench:
         encoder = specs.checked(encoder, str(getattr(encoder, "name", "") or type(encoder).__name__))
         # A reference of this name may be heard as a control.
         spec = f"{encoder.name} (as given)" if encoder.name in specs.BUNDLED else str(encoder.name)
-        self._listeners[spec] = Listener(self._moved(encoder, spec), spec=spec)
+        self._listeners[spec] = Listener(self._moved(encoder, spec), spec=spec, limit_seconds=self.limit_seconds)
         return spec
 
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
-                self._listeners[spec] = Listener(self._moved(specs.resolve(spec), spec), spec=spec)
+                self._listeners[spec] = Listener(
+                    self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
+                )
             except specs.EncoderSpecError as error:
                 self._listeners[spec] = str(error)
         return self._listeners[spec]

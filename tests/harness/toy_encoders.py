@@ -107,7 +107,7 @@ def listing() -> Meter:
 
 def restless() -> Meter:
     """Return a meter that gives one frame fewer each time it is asked, once it was looked over."""
-    encoder = Faulty(lambda answer: answer, after=4)
+    encoder = Faulty(lambda answer: answer, after=6)
     encoder.spoil = lambda answer: {site: z[..., : z.shape[2] - encoder.calls] for site, z in answer.items()}
     return encoder
 
@@ -154,3 +154,16 @@ def raises() -> Meter:
 
 
 answer = np.float64(42)
+
+
+class Dice(Meter):
+    """A meter with noise of its own on every answer."""
+
+    def listen(self, waveforms: Tensor) -> dict[str, Any]:
+        """Return the level, give or take."""
+        return {site: z + 1e-3 * torch.randn(z.shape) for site, z in super().listen(waveforms).items()}
+
+
+def dice() -> Meter:
+    """Return a meter that never says the same twice."""
+    return Dice()
