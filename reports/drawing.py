@@ -5,7 +5,7 @@ heights are CSS pixels, text keeps its size. Colours come from ``page.css`` by c
 their own that is stretched over the field, with strokes that are not.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import singledispatch
 
 from markupsafe import Markup, escape
@@ -18,7 +18,7 @@ _KEY = 17  # px: a line of the key
 _FIELD = 168  # px: height of a plane
 _LANE = 36  # px: a row of a strip
 _TICKS = 36  # px: numbers of the axis, its name
-_MANY = 150  # points: beyond these, marks are one path
+_MANY = 60  # beyond these, marks are one path: a tenth of the bytes
 
 
 def draw(chart: Chart, *, ids: str) -> Markup:
@@ -155,6 +155,13 @@ def _lane(row: Line, x: Scale, top: float) -> Iterator[str]:
         first, last = ends
         yield f'<line class="join" x1="{first}%" x2="{last}%" y1="{y}" y2="{y}"/>'
     for marks in row.marks:
+        if marks.tone == 3 and len(marks.values) > 8 and not marks.bar:
+            strokes = "".join(f"M{round(1000 * x.at(value))} 0v12" for value in marks.values)
+            yield (
+                f'<svg class="t3" x="3%" y="{y - 6}" width="{_RIGHT - 3}%" height="12" viewBox="0 0 1000 12" '
+                f'preserveAspectRatio="none"><path class="strokes" d="{strokes}"/></svg>'
+            )
+            continue
         yield f'<g class="t{marks.tone}">'
         for value in marks.values:
             place = _across(x, value, left=3.0)
@@ -170,7 +177,7 @@ def _lane(row: Line, x: Scale, top: float) -> Iterator[str]:
 def _points(series: Series, chart: Plane, top: float) -> Iterator[str]:
     places = [(_across(chart.x, x), _down(chart.y, y, top)) for x, y in zip(series.x, series.y, strict=True)]
     if len(places) > _MANY:
-        # One path of strokes without length: a tenth of the bytes.
+        # Strokes without length, with round ends.
         dots = "".join(
             f"M{round(1000 * chart.x.at(x))} {round(1000 - 1000 * chart.y.at(y))}h0"
             for x, y in zip(series.x, series.y, strict=True)
@@ -225,16 +232,5 @@ def _plus(value: float, by: float) -> float:
 
 
 def _round(value: float) -> float:
-    value = round(value, 2)
+    value = round(value, 1)
     return int(value) if float(value).is_integer() else value
-
-
-def standalone(chart: Chart, css: str, *, width: int = 720) -> str:
-    """Return a chart as a file of its own: an SVG of a fixed width with its style inside."""
-    picture = str(draw(chart, ids="chart"))
-    head, rest = picture.split(">", 1)
-    head = head.replace('width="100%"', f'width="{width}"').replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    return f"{head}>\n<style>{escape(css)}</style>{rest}\n"
-
-
-__all__: Sequence[str] = ("draw", "standalone")

@@ -8,6 +8,7 @@ milliseconds of its waveform as pairs of lowest and highest value. `opening` is 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def spectrogram(samples: NDArray[np.float64], sample_rate: int) -> list[str]:
     hz = np.arange(size // 2 + 1) * sample_rate / size
     edges = [hz_from_erb_rate(e) for e in np.linspace(erb_rate(LOW_HZ), erb_rate(sample_rate / 2), BANDS + 1)]
     bands = np.empty((BANDS, FRAMES))
-    for band, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for band, (low, high) in enumerate(pairwise(edges)):
         inside = (hz >= low) & (hz < high)
         # Where bands are narrower than bins, a band has the power at its centre.
         centre = (low + high) / 2
