@@ -5,7 +5,7 @@ heights are CSS pixels, text keeps its size. Colours come from ``page.css`` by c
 their own that is stretched over the field, with strokes that are not.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import singledispatch
 
 from markupsafe import Markup, escape
@@ -16,7 +16,7 @@ from .wording import number, shorten
 _LEFT, _RIGHT = 11.0, 97.0  # %: where the field begins and ends
 _KEY = 17  # px: a line of the key
 _FIELD = 168  # px: height of a plane
-_LANE = 36  # px: a row of a strip
+_LANE = 33  # px: a row of a strip
 _TICKS = 36  # px: numbers of the axis, its name
 _MANY = 60  # beyond these, marks are one path: a tenth of the bytes
 
@@ -52,7 +52,7 @@ def _body(chart: Chart) -> tuple[list[str], int]:
 def _plane(chart: Plane) -> tuple[list[str], int]:
     top = _KEY * len(chart.keys) + 20
     bottom = top + _FIELD
-    parts = [*_keys(chart.keys)]
+    parts = [*_keys(chart.keys, lines={each.tone for each in chart.series if not each.marks})]
     parts.append(f'<text class="tick" x="0" y="{top - 8}">{escape(chart.y.label)}</text>')
     for value, name in chart.y.ticks():
         y = _down(chart.y, value, top)
@@ -74,7 +74,7 @@ def _plane(chart: Plane) -> tuple[list[str], int]:
 
 @_body.register
 def _strip(chart: Strip) -> tuple[list[str], int]:
-    top = _KEY * len(chart.keys) + (16 if chart.rules else 0)
+    top = _KEY * len(chart.keys) + (6 if chart.keys else 0) + (16 if chart.rules else 0)
     bottom = top + _LANE * len(chart.rows) + 6
     parts = [*_keys(chart.keys), *_under(chart.x, bottom, left=3.0)]
     parts.extend(_rules(chart.rules, chart.x, None, top, bottom, left=3.0))
@@ -107,10 +107,13 @@ def _grid(chart: Grid) -> tuple[list[str], int]:
     return parts, head + side * len(chart.rows) + 4
 
 
-def _keys(keys: Iterable[tuple[int, str]]) -> Iterator[str]:
+def _keys(keys: Iterable[tuple[int, str]], *, lines: Collection[int] = ()) -> Iterator[str]:
     for index, (tone, name) in enumerate(keys):
         y = _KEY * index + 9
-        yield f'<g class="t{tone}">{_mark(tone, "6", y, unit="")}</g>'
+        if tone in lines:
+            yield f'<line class="curve t{tone}" x1="0" x2="12" y1="{y}" y2="{y}"/>'
+        else:
+            yield f'<g class="t{tone}">{_mark(tone, "6", y, unit="")}</g>'
         yield f'<text class="label" x="16" y="{y + 4}">{escape(shorten(name, characters=46))}</text>'
 
 
@@ -147,7 +150,7 @@ def _rules(
 
 def _lane(row: Line, x: Scale, top: float) -> Iterator[str]:
     """Yield a row: its label above, its marks below."""
-    y = top + 24
+    y = top + 22
     yield f'<text class="label" x="0" dx="8" y="{top + 11}">{escape(shorten(row.label, characters=44))}</text>'
     everything = [value for marks in row.marks for value in marks.values]
     if row.joined and len(everything) > 1:

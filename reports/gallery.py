@@ -18,8 +18,8 @@ from typing import Any
 from markupsafe import Markup
 
 from . import wording
-from .page import _UNPRINTABLE, _environment, _flat, save
 from .ink import png as png
+from .page import _UNPRINTABLE, _environment, _flat, save
 from .schema import check
 
 Record = Mapping[str, Any]

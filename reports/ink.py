@@ -48,21 +48,16 @@ def inked(rows: Any) -> str | None:
 def wave(found: Any) -> tuple[str, int] | None:
     """Return the outline of a waveform as the data of a path, and its width; its height is `HEIGHT`; None if none.
 
-    A step of 1 to the right is a moment. The path runs through its lowest and its highest value.
+    A step of 1 to the right is a moment. The path runs along the highest values and back along the lowest.
     """
     if not isinstance(found, Mapping):
         return None
     low, high = (_integers(found.get(name)) for name in ("low", "high"))
     if not low or len(low) != len(high):
         return None
-    steps, last = [], 0
-    for index, pair in enumerate(zip(low, high, strict=True)):
-        # Whichever end is nearer comes first, so that a line through few samples does not saw.
-        ends = pair if abs(pair[0] - last) <= abs(pair[1] - last) else pair[::-1]
-        for end in dict.fromkeys(ends):
-            steps.append(f"{index} {_y(end)}")
-        last = ends[-1]
-    return "M" + "L".join(steps), max(1, len(low) - 1)
+    there = [f"{index} {_y(value)}" for index, value in enumerate(high)]
+    back = [f"{index} {_y(value)}" for index, value in enumerate(low)]
+    return f"M{'L'.join([*there, *reversed(back)])}z", max(1, len(low) - 1)
 
 
 HEIGHT = _HEIGHT

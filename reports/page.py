@@ -23,6 +23,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from . import drawing, figures, illustrations, plots, wording
+from .charts import Chart
 from .schema import validate
 from .sounds import Playlist, Sound, player, playlist
 
@@ -120,6 +121,9 @@ class Section:
     results: list[Result] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
+    """Of one site of each encoder."""
+    further_sights: list[Sight] = field(default_factory=list)
+    """Of its other sites."""
     playlist: Playlist = field(default_factory=lambda: Playlist("", [], 0))
     found: dict[str, Sound] = field(default_factory=dict)
     """What a search found, to be heard: by the anchor of its result."""
@@ -131,7 +135,7 @@ class Section:
 
     @property
     def numbers(self) -> Markup:
-        """The records as JSON, one a line, to six digits; without what the section says in words, without long lists."""
+        """The records as JSON, one a line, to six digits, without long lists and without what is said in words."""
         lines = (json.dumps(_bare(result.record), ensure_ascii=False) for result in self.results)
         return Markup("[" + escape_text(",\n".join(lines)) + "]")
 
@@ -359,7 +363,7 @@ def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str
     sounds = report.get("sounds") or {}
     for section in sections.values():
         section.figures.extend(_figures(section, names, ids))
-        section.sights.extend(_sights(section, encoders, ids))
+        section.sights, section.further_sights = _sights(section, encoders, ids)
         section.playlist = playlist((r.record for r in section.results), sounds, heard, ids.new)
         worst = _worst(section, sounds)
         if worst is not None:
@@ -376,19 +380,24 @@ def _worst(section: Section, sounds: Mapping[str, Record]) -> Result | None:
     return min(known, key=lambda each: each[0])[1] if known else None
 
 
-def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> list[Sight]:
-    """Return the pictures that let one see the claim, result by result."""
-    return [
-        Sight(
-            result.encoder,
-            result.site,
-            chart.title,
-            chart.note,
-            drawing.draw(chart, ids=ids.new("sight", section.id)),
-        )
-        for result in section.results
-        for chart in figures.of(result.record, encoders.get(result.record["encoder"]))
-    ]
+def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tuple[list[Sight], list[Sight]]:
+    """Return the pictures that let one see the claim: of the latent of each encoder, or its first site, and of others."""
+    drawn: dict[str, dict[str, list[Sight]]] = {}
+    for result in section.results:
+        charts = figures.of(result.record, encoders.get(result.record["encoder"]))
+        if charts:
+            sights = drawn.setdefault(result.encoder, {}).setdefault(result.site, [])
+            sights.extend(_sight(result, chart, ids.new("sight", section.id)) for chart in charts)
+    first, further = [], []
+    for sites in drawn.values():
+        shown = "latent" if "latent" in sites else next(iter(sites))
+        first.extend(sites[shown])
+        further.extend(sight for site, sights in sites.items() if site != shown for sight in sights)
+    return first, further
+
+
+def _sight(result: Result, chart: Chart, anchor: str) -> Sight:
+    return Sight(result.encoder, result.site, chart.title, chart.note, drawing.draw(chart, ids=anchor))
 
 
 _SAID = ("title", "source", "quote", "proposition", "explanation", "method", "sounds")

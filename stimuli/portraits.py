@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import signal
 
 from .designs import erb_rate, hz_from_erb_rate
 
@@ -23,7 +24,8 @@ RANGE_DB = 60.0
 WINDOW_SECONDS = 0.046
 
 WAVEFORM_SECONDS = 0.02
-COLUMNS = 120
+COLUMNS = 180
+FINER = 4
 LARGEST = 99
 """Of the waveform; the whole sound's peak is drawn as this."""
 
@@ -93,8 +95,13 @@ def waveform(samples: NDArray[np.float64], sample_rate: int) -> dict[str, Any]:
     peak = float(np.abs(samples).max())
     if peak > 0 and np.abs(samples[start : start + count]).max() < 0.1 * peak:
         start = int(np.clip(np.abs(samples).argmax() - count // 2, 0, samples.size - count))
-    shown = samples[start : start + count] / peak if peak > 0 else samples[start : start + count]
-    columns = [each for each in np.array_split(shown, COLUMNS) if each.size]
+    # Between samples a high tone swings further than at them.
+    before = min(start, 32)
+    fine = signal.resample_poly(samples[start - before : start + count + 32], FINER, 1)
+    shown = fine[before * FINER : (before + count) * FINER] / (peak or 1.0)
+    # Neighbours share a value, so that their outlines touch.
+    edges = np.linspace(0, shown.size - 1, COLUMNS + 1).round().astype(int)
+    columns = [shown[left : right + 1] for left, right in pairwise(edges)]
     low, high = (" ".join(str(round(LARGEST * float(edge(each)))) for each in columns) for edge in (np.min, np.max))
     return {"from_seconds": start / sample_rate, "seconds": count / sample_rate, "low": low, "high": high}
 

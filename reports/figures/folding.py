@@ -110,7 +110,7 @@ def survival(record: Record, encoder: Record) -> list[Chart]:
         charts.append(
             Plane(
                 f"Predicted and measured, {family} spectrum",
-                scale("predicted: its share of what lands on its alias", rho, also=(0.0, 1.0)),
+                scale("predicted: its share of what lands on its alias", rho, log=min(rho) > 0),
                 scale("measured: R² of reading it back", r2, also=(0.0, 1.0)),
                 (Series("", rho, r2),),
                 note=f"A point for each of {len(rho)} partials.",

@@ -25,7 +25,9 @@ def contained(record: Record, encoder: Record) -> list[Chart]:
         return []
     hz, held, shown = found
     series = (("contained: any reader, same company", 3, held), ("exposed: a linear reader, other company", 0, shown))
-    return [_areas("Contained and exposed", hz, series, Rule(0.85, "contained above .85"), Rule(0.65, "exposed above"))]
+    return [
+        _areas("Contained and exposed", hz, series, Rule(0.85, "contained above .85"), Rule(0.65, "exposed above .65"))
+    ]
 
 
 def quantising(record: Record, encoder: Record) -> list[Chart]:
