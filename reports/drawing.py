@@ -113,7 +113,7 @@ def _keys(keys: Iterable[tuple[int, str]], *, lines: Collection[int] = ()) -> It
         if tone in lines:
             yield f'<line class="curve t{tone}" x1="0" x2="12" y1="{y}" y2="{y}"/>'
         else:
-            yield f'<g class="t{tone}">{_mark(tone, "6", y, unit="")}</g>'
+            yield f'<g class="{_class(tone)}">{_mark(tone, "6", y, unit="")}</g>'
         yield f'<text class="label" x="16" y="{y + 4}">{escape(shorten(name, characters=46))}</text>'
 
 
@@ -165,13 +165,13 @@ def _lane(row: Line, x: Scale, top: float) -> Iterator[str]:
                 f'preserveAspectRatio="none"><path class="strokes" d="{strokes}"/></svg>'
             )
             continue
-        yield f'<g class="t{marks.tone}">'
+        yield f'<g class="{_class(marks.tone, bar=marks.bar)}">'
         for value in marks.values:
             place = _across(x, value, left=3.0)
             if marks.bar:
                 zero = _across(x, 0.0, left=3.0)
                 first, width = min(zero, place), _round(abs(place - zero))
-                yield f'<rect class="bar" x="{first}%" y="{y - 6}" width="{width}%" height="12"/>'
+                yield f'<rect x="{first}%" y="{y - 6}" width="{width}%" height="12"/>'
             else:
                 yield _mark(marks.tone, str(place), y)
         yield "</g>"
@@ -190,7 +190,7 @@ def _points(series: Series, chart: Plane, top: float) -> Iterator[str]:
             f'viewBox="0 0 1000 1000" preserveAspectRatio="none"><path class="dots" d="{dots}"/></svg>'
         )
         return
-    yield f'<g class="t{series.tone}">'
+    yield f'<g class="{_class(series.tone)}">'
     for index, (x, y) in enumerate(places):
         name = series.names[index] if series.names else ""
         yield _mark(series.tone, str(x), y, name=name)
@@ -205,17 +205,22 @@ def _path(series: Series, chart: Plane) -> str:
     return f'<polyline class="curve t{series.tone}" points="{points}"/>'
 
 
+def _class(tone: int, *, bar: bool = False) -> str:
+    """Return the classes of a group of marks, which say it once for all of them."""
+    return f"t{tone} {'bar' if bar else 'ring' if tone == 1 else 'mark'}"
+
+
 def _mark(tone: int, x: str, y: float, *, unit: str = "%", name: str = "") -> str:
     """Return a mark in the shape of its tone: a dot, a ring, a square, a stroke."""
     title = f"<title>{escape(name)}</title>" if name else ""
     at = f'x="{x}{unit}" y="{_round(y)}"'
     if tone == 0:
-        return _closed("circle", f'class="mark" cx="{x}{unit}" cy="{_round(y)}" r="3.5"', title)
+        return _closed("circle", f'cx="{x}{unit}" cy="{_round(y)}" r="3.5"', title)
     if tone == 1:
-        return _closed("circle", f'class="ring" cx="{x}{unit}" cy="{_round(y)}" r="3.5"', title)
+        return _closed("circle", f'cx="{x}{unit}" cy="{_round(y)}" r="3.5"', title)
     if tone == 2:
-        return _closed("rect", f'class="mark" {at} width="6" height="6" transform="translate(-3 -3)"', title)
-    return _closed("rect", f'class="mark" {at} width="2" height="12" transform="translate(-1 -6)"', title)
+        return _closed("rect", f'{at} width="6" height="6" transform="translate(-3 -3)"', title)
+    return _closed("rect", f'{at} width="2" height="12" transform="translate(-1 -6)"', title)
 
 
 def _closed(tag: str, attributes: str, inside: str) -> str:

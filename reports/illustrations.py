@@ -92,7 +92,8 @@ def shown(report: Record, names: Mapping[str, str], new_id: Callable[..., str]) 
         if made is None or not isinstance(key, str) or key not in sounds:
             continue
         if key not in found:
-            found[key] = Representations(str(prose or ""), player(key, "The sound", sounds, heard, new_id), [])
+            label = str(sounds[key].get("label") or "the sound")
+            found[key] = Representations(str(prose or ""), player(key, label, sounds, heard, new_id, whole=True), [])
         found[key].maps.append(made)
     return Shown(list(found.values()), _mixture(data))
 

@@ -135,7 +135,7 @@ class Section:
 
     @property
     def numbers(self) -> Markup:
-        """The records as JSON, one a line, to six digits, without long lists and without what is said in words."""
+        """The numbers of the records as JSON, a record a line, to six digits."""
         lines = (json.dumps(_bare(result.record), ensure_ascii=False) for result in self.results)
         return Markup("[" + escape_text(",\n".join(lines)) + "]")
 
@@ -381,7 +381,7 @@ def _worst(section: Section, sounds: Mapping[str, Record]) -> Result | None:
 
 
 def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tuple[list[Sight], list[Sight]]:
-    """Return the pictures that let one see the claim: of the latent of each encoder, or its first site, and of others."""
+    """Return the pictures that let one see the claim: of each encoder's latent or first site, and of its others."""
     drawn: dict[str, dict[str, list[Sight]]] = {}
     for result in section.results:
         charts = figures.of(result.record, encoders.get(result.record["encoder"]))
@@ -400,19 +400,27 @@ def _sight(result: Result, chart: Chart, anchor: str) -> Sight:
     return Sight(result.encoder, result.site, chart.title, chart.note, drawing.draw(chart, ids=anchor))
 
 
-_SAID = ("title", "source", "quote", "proposition", "explanation", "method", "sounds")
-_LONG = 800  # characters of JSON
+_NUMBERS = (
+    "id",
+    "encoder",
+    "site",
+    "stance",
+    "verdict",
+    "agrees",
+    "effect",
+    "threshold",
+    "controls",
+    "null",
+    "p",
+    "p_holm",
+)
+_OF_PART = ("name", "effect", "threshold", "verdict")
 
 
 def _bare(record: Record) -> dict[str, Any]:
-    """Return a record without what the section says once for all, and with long figures named instead of listed."""
-    bare = {key: value for key, value in record.items() if key not in _SAID}
-    long = bare.get("figures")
-    if long and len(json.dumps(long)) > _LONG:
-        bare["figures"] = (
-            f"{len(json.dumps(long))} characters of numbers, in the JSON file that this page was made from"
-        )
-    return _rounded(bare)
+    """Return the numbers of a record: what was decided and by what. Figures and words stay in the JSON file."""
+    bare = {key: record[key] for key in _NUMBERS if record.get(key) is not None}
+    return _rounded(bare | {"parts": [{key: part[key] for key in _OF_PART} for part in record["parts"]]})
 
 
 def _rounded(value: Any) -> Any:

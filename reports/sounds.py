@@ -92,15 +92,24 @@ def playlist(
 
 
 def player(
-    key: str, label: str, sounds: Mapping[str, Record], heard: dict[str, Sound], new_id: Callable[..., str]
+    key: str,
+    label: str,
+    sounds: Mapping[str, Record],
+    heard: dict[str, Sound],
+    new_id: Callable[..., str],
+    *,
+    whole: bool = False,
 ) -> Sound:
-    """Return a sound by its hash: with a player, a link to an earlier one, or neither where the report has none."""
+    """Return a sound by its hash: with a player, a link to an earlier one, or neither where the report has none.
+
+    A long sound plays its opening, unless ``whole`` is asked for.
+    """
     known = sounds.get(key)
     if key in heard:
         return Sound(label, key, heard[key].anchor, elsewhere=True)
     if known is None:
         return Sound(label, key, "")
-    opening = known.get("opening") or {}
+    opening = {} if whole else known.get("opening") or {}
     spectrogram = known.get("spectrogram") or {}
     path, width = ink.wave(known.get("waveform")) or (None, 1)
     heard[key] = Sound(

@@ -29,8 +29,12 @@ FINER = 4
 LARGEST = 99
 """Of the waveform; the whole sound's peak is drawn as this."""
 
-OPENING_SECONDS = 0.8
+OPENING_SECONDS = 0.6
 FADE_SECONDS = 0.01
+
+MIXTURE_HZ = 220.0
+MIXTURE_AMPLITUDES = (1.0, 0.6, 0.45, 0.3, 0.2)
+MIXTURE_POINTS = 181
 
 _DIGITS = "0123456789abcdef"
 
@@ -115,3 +119,23 @@ def opening(samples: NDArray[np.floating], sample_rate: int) -> NDArray[np.float
     opened = np.array(samples[:count], dtype=np.float64)
     opened[count - fade :] *= 0.5 * (1 + np.cos(np.pi * (np.arange(fade) + 1) / fade))
     return opened
+
+
+def mixture() -> dict[str, Any]:
+    """Return three periods of a wave, and those of the partials that it is the sum of; values within -1 and 1."""
+    seconds = 3 / MIXTURE_HZ
+    time = np.linspace(0.0, seconds, MIXTURE_POINTS)
+    curves = [
+        amplitude * np.sin(2 * np.pi * MIXTURE_HZ * order * time)
+        for order, amplitude in enumerate(MIXTURE_AMPLITUDES, start=1)
+    ]
+    whole = np.sum(curves, axis=0)
+    peak = float(np.abs(whole).max())
+    return {
+        "seconds": seconds,
+        "points": (whole / peak).round(3).tolist(),
+        "partials": [
+            {"hz": MIXTURE_HZ * order, "amplitude": amplitude, "points": (curve / peak).round(3).tolist()}
+            for order, (amplitude, curve) in enumerate(zip(MIXTURE_AMPLITUDES, curves, strict=True), start=1)
+        ],
+    }

@@ -29,6 +29,8 @@ class Ledger:
         self.records: dict[Case, dict[str, Any]] = {}
         self.encoders: dict[str, dict[str, Any]] = {}
         self.environment: dict[str, Any] = {}
+        self.illustrations: dict[str, dict[str, Any]] = {}
+        """What each encoder on trial makes of the sound that opens the page."""
         self.page: Path | None = None
         self.unwritten: str | None = None
         """Why there is no page though one was asked for."""
@@ -45,6 +47,8 @@ class Ledger:
         for encoder in payload["encoders"]:
             self.encoders.setdefault(encoder["spec"], encoder)
         self.environment = payload["environment"]
+        if payload.get("illustration"):
+            self.illustrations.setdefault(record["encoder"], payload["illustration"])
 
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
         """The report as a plain dict, the objects of ``report.json``; its order does not depend on who ran what."""
@@ -57,6 +61,9 @@ class Ledger:
         sounds: dict[str, Any] = {}
         for record in records:
             sounds |= record["sounds"]
+        illustrated = {spec: self.illustrations[spec] for spec in specs if spec in self.illustrations}
+        for each in reversed(illustrated.values()):
+            sounds[each["sha256"]] = each["sound"]
         tested = [self.encoders[spec] for spec in specs if spec in self.encoders]
         beside = [self.encoders[spec] for spec in sorted(set(self.encoders) - set(specs))]
         return {
@@ -78,6 +85,7 @@ class Ledger:
                     for case, why in sorted(self._without_verdict().items())
                 ],
             },
+            "illustrations": _illustrations(illustrated),
             "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
         }
 
@@ -191,6 +199,19 @@ def _markup(verdict: str, agrees: str) -> dict[str, bool]:
     if verdict in ("invalid", "no verdict") or agrees == "disagrees":
         return {"red": True}
     return {"yellow": True} if verdict != "not-applicable" else {}
+
+
+def _illustrations(illustrated: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The data of the figures that open the page: one sound in several representations, a wave and its partials."""
+    from testtone.stimuli import portraits
+
+    return {
+        "representations": [
+            {"encoder": spec} | {key: value for key, value in each.items() if key != "sound"}
+            for spec, each in illustrated.items()
+        ],
+        "mixture": portraits.mixture(),
+    }
 
 
 def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
