@@ -125,8 +125,8 @@ class Section:
     further_sights: list[Sight] = field(default_factory=list)
     """Of its other sites."""
     playlist: Playlist = field(default_factory=lambda: Playlist("", [], 0))
-    found: dict[str, Sound] = field(default_factory=dict)
-    """What a search found, to be heard: by the anchor of its result."""
+    found: dict[str, list[Sound]] = field(default_factory=dict)
+    """What the search that found most found, to be heard: by the anchor of its result."""
 
     @property
     def look(self) -> str:
@@ -367,17 +367,25 @@ def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str
         section.playlist = playlist((r.record for r in section.results), sounds, heard, ids.new)
         worst = _worst(section, sounds)
         if worst is not None:
-            label = f"worst case of the search on {worst.encoder}, {worst.site}"
-            section.found[worst.anchor] = player(worst.record["search"]["sha256"], label, sounds, heard, ids.new)
+            section.found[worst.anchor] = [
+                player(key, sounds[key].get("label") or "what the search found", sounds, heard, ids.new)
+                for key in _found(worst.record, sounds)
+            ]
     return list(sections.values())
 
 
 def _worst(section: Section, sounds: Mapping[str, Record]) -> Result | None:
     """Return the result whose search came closest to a counterexample, among those whose sound is there."""
-    searched = [r for r in section.results if (r.record["search"] or {}).get("sha256") in sounds]
+    searched = [r for r in section.results if _found(r.record, sounds)]
     margins = [(wording.as_float(r.record["search"]["worst_margin"]), r) for r in searched]
     known = [(margin, r) for margin, r in margins if margin is not None]
     return min(known, key=lambda each: each[0])[1] if known else None
+
+
+def _found(record: Record, sounds: Mapping[str, Record]) -> list[str]:
+    """Return the hashes of at most four sounds of a search's worst case."""
+    named = (record["search"] or {}).get("sounds")
+    return [key for key in named if isinstance(key, str) and key in sounds][:4] if isinstance(named, list) else []
 
 
 def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tuple[list[Sight], list[Sight]]:
