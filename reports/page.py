@@ -9,6 +9,7 @@ autoescape, so that an encoder named ``<script>`` is just an odd name.
 import base64
 import hashlib
 import json
+import math
 import re
 import shlex
 from collections import Counter
@@ -432,12 +433,14 @@ def _bare(record: Record) -> dict[str, Any]:
 
 
 def _rounded(value: Any) -> Any:
-    """Return a value with every float in it to six significant digits."""
+    """Return a value with every float in it to six significant digits; what JSON cannot say becomes null."""
     if isinstance(value, Mapping):
         return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_rounded(inner) for inner in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
 
 
 def _repeat(report: Record) -> str:
