@@ -111,7 +111,7 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
         # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
         css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
     svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
-    playable = [sound for sound in section.sounds if _flac(report, sound)]
+    playable = [sound for sound in section.playlist.sounds if _flac(report, sound)]
     results, more_results = list(section.results), 0
 
     def text(sounds: Sequence[Mapping[str, str]]) -> str:
@@ -127,7 +127,7 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
                 more=more_results,
                 picture=svg,
                 sounds=sounds,
-                unheard=len(section.sounds) - len(sounds),
+                unheard=len(section.playlist.sounds) - len(sounds),
                 level=section.figures[0].level if section.figures else "",
                 seed=report["seed"],
                 effort=report.get("effort"),

@@ -36,6 +36,7 @@ from testtone.stimuli.recordings import Folder
 
 from . import disagreements, search
 from .claim import Claim
+from .illustrations import illustration
 from .memory import Memory
 
 FAULT = "fault"
@@ -70,6 +71,7 @@ class Bench:
     pinned: tuple[Path, ...] = ()
     """Files of cases that a search replays first."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
+    _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
     _searched: dict[tuple[str, str], tuple[Mapping[str, search.Found], float]] = field(default_factory=dict)
@@ -244,6 +246,14 @@ class Bench:
             "bandwidth_kbps": _plain(getattr(encoder, "bandwidth_kbps", None)),
             "unrepeatable": unrepeatable,
         }
+
+    def illustration(self, spec: str) -> dict[str, Any] | None:
+        """What an encoder on trial makes of the sound that opens the page; said once a session, None from then on."""
+        listener = self._listener(spec)
+        if spec in self._illustrated or isinstance(listener, str) or getattr(listener.encoder, "reference", False):
+            return None
+        self._illustrated.add(spec)
+        return illustration(listener)
 
     def fault(self, spec: str) -> str | None:
         """Why ``spec`` leads to no encoder, in one line; None if it leads to one."""
@@ -482,6 +492,7 @@ def entry(bench: Bench, claim: Claim, spec: str, site: str) -> dict[str, Any]:
         "record": record,
         "encoders": [bench.encoder(each) for each in specs_heard],
         "environment": bench.environment,
+        "illustration": bench.illustration(spec),
     }
 
 
