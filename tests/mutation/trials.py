@@ -26,7 +26,7 @@ from testtone.tests.mutation import covered, faults
 SLOW = ("numpy", "scipy.signal", "scipy.stats", "scipy.optimize", "scipy.fft", "torch", "hypothesis", "pretty_midi",
         "soundfile", "safetensors.torch", "jinja2", "_pytest.pytester")  # fmt: skip
 COPIED = ("stimuli", "models", "probes", "reports", "tests", "scripts")
-FIRST_SECONDS, THEN_SECONDS, OTHERS_SECONDS = 8.0, 45.0, 30.0
+FIRST_SECONDS, THEN_SECONDS, OTHERS_SECONDS = 6.0, 24.0, 16.0
 """CPU time of the tests that are run first, then, and of the others in their files at last."""
 
 
