@@ -3,8 +3,10 @@
 import dataclasses
 import math
 import os
+import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -419,6 +421,26 @@ def test_the_rest_of_stimuli_needs_no_hypothesis():
         "from testtone.stimuli import note\nprint(note(69, 'sine').midi)"
     )
     assert python(code) == ["69.0"]
+
+
+EXAMPLES = re.findall(r"::\n\n((?:    .*\n|\n)+)", sounds.__doc__)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["pitch tracker", "codec", "resampler"])
+def test_examples_of_the_docstring_run_as_they_stand(number):
+    shown = {}
+    exec(textwrap.dedent(EXAMPLES[number]), shown)
+    (test,) = (value for name, value in shown.items() if name.startswith("test_"))
+    test()
+
+
+def test_an_example_fails_where_the_thing_on_trial_is_broken():
+    """A resampler that throws samples away, as in the third example, and what it is told."""
+    shown = {}
+    exec(textwrap.dedent(EXAMPLES[2]).replace("scipy.signal.resample(wave, wave.size // 3)", "wave[::3]"), shown)
+    with pytest.raises(AssertionError) as raised:
+        shown["test_nothing_folds_down"]()
+    assert "<Stimulus D9 sine at -20 dB, 0.5 s>" in "\n".join(raised.value.__notes__)
 
 
 # Profiles

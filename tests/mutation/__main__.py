@@ -1,4 +1,17 @@
-"""The command: ``python -m testtone.tests.mutation map|run|report``."""
+"""Faults put into testtone on purpose, one line at a time, to see whether its tests notice.
+
+``faults``   which faults a line can have, drawn by a seed
+``covered``  which tests run which lines, and how long they take
+``ideas``    worse ones, written by hand
+
+From the root of a checkout, with ``coverage`` installed (nothing else needs it):
+
+    python -m testtone.tests.mutation map --work DIR        # once: which tests run which lines
+    python -m testtone.tests.mutation run --work DIR        # the drawn faults and the ideas; goes on where it stopped
+    python -m testtone.tests.mutation report --work DIR     # the share that was noticed, and what was not
+
+Nothing in the checkout changes: faults are put into a copy. It is not part of ``make test``.
+"""
 
 import argparse
 from pathlib import Path
@@ -9,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m testtone.tests.mutation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m testtone.tests.mutation", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("task", choices=["map", "trace", "run", "report"])
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--work", type=Path, required=True)
