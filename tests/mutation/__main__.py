@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a folder whose lines alone are drawn from")
     parser.add_argument("--without", default="", help="modules whose path begins so are not drawn from")
     parser.add_argument("--ideas", action="store_true", help="the faults written by hand, instead of drawn ones")
+    parser.add_argument("--budget", type=float, default=300.0, help="CPU seconds of tests for a fault, at most")
     parser.add_argument("--again", action="store_true", help="try those that nothing noticed once more")
     options = parser.parse_args()
     work = options.work.resolve()
@@ -47,7 +48,7 @@ def main() -> None:
             if options.ideas
             else trials.drawn(ROOT, count=options.count, seed=options.seed, without=options.without, only=options.only)
         )
-        trials.run(ROOT, work, chosen, again=options.again)
+        trials.run(ROOT, work, chosen, again=options.again, budget=options.budget)
     else:
         print(trials.report(work))
 
