@@ -7,7 +7,7 @@ from plugin_toys import check, furnish
 
 OPTIONS = (
     "--encoder", "--claims-report", "--claims-seed", "--claims-effort", "--claims-audio", "--claims-store",
-    "--claims-device",
+    "--claims-search", "--claims-device",
 )  # fmt: skip
 
 
