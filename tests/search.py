@@ -165,6 +165,8 @@ class Search:
     """Site -> name of the effect that decided there."""
     claims_seed: int
     effort: str
+    say: Callable[[int, int], None] = field(default=lambda done, total: None)
+    """Told after each case: cases tried so far, and cases to be tried at least."""
     seconds: float = 0.0
     _heard: dict[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
     """(Recipe as text, performance) -> site -> margin."""
@@ -350,6 +352,8 @@ class Search:
             self._heard[key] = {site: values[site] - self.refuted_below for site in self.sites if site in values}
             if performance == 0:
                 self._order.append(recipe)
+                total = EXAMPLES[self.effort]
+                self.say(min(len(self._order), total), total)
         return self._heard[key]
 
     def _draws(self, recipe: Recipe, performance: int) -> np.random.Generator:
