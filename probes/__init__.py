@@ -8,6 +8,7 @@
 ``search``      sounds that an encoder cannot tell apart
 ``presence``    which partials of a mixture a reader finds, in company that it knows and in other company
 ``alias_lines`` what becomes of the members of an alias class
+``margins``     how far a single case is from contradicting a claim: what a search for counterexamples minimises
 ``statistics``  intervals over clusters, nulls, the verdict rule
 ``records``     Effect, Threshold, Part, Measurement: what crosses the wall to a claim
 

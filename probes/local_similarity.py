@@ -28,6 +28,7 @@ Sources   Spearman 1904, Am. J. Psychol. 15; Holm 1979, Scand. J. Statist. 6; Si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, jackknife, permutation
 
 VERSION = 1
-SIZES = {
+SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tones": 12, "near": 3, "far": 3},
     "standard": {"tones": 14, "near": 5, "far": 5},
     "thorough": {"tones": 48, "near": 8, "far": 8},

@@ -38,6 +38,7 @@ from . import disagreements, search
 from .claim import Claim
 from .illustrations import illustration
 from .memory import Memory
+from .search import Found
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -74,7 +75,7 @@ class Bench:
     _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
-    _searched: dict[tuple[str, str], tuple[Mapping[str, search.Found], float]] = field(default_factory=dict)
+    _searched: dict[tuple[str, str], tuple[Mapping[str, Found], float]] = field(default_factory=dict)
     """(Claim id, encoder spec) -> what a search found at each site, and its seconds."""
 
     def want(self, claim: Claim, spec: str) -> None:
@@ -173,7 +174,7 @@ class Bench:
             record |= {"verdict": "refuted", "agrees": claim.agrees("refuted"), "reason": searched["said"]}
         return record | {"search": searched}
 
-    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, search.Found], float]:
+    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, Found], float]:
         """What a search finds at the sites that were measured; controls are searched alike, but nothing is shrunk."""
         assert claim.margin is not None
         if (claim.id, spec) not in self._searched:
@@ -191,10 +192,11 @@ class Bench:
                 readings=decided,
                 claims_seed=self.seed,
                 effort=self.effort,
+                say=partial(self.say, f"{spec} for a counterexample to {claim.id}"),
             )
             pins = search.pins(claim.id, spec, self.pinned)
             early = min(search.FIRST, search.EXAMPLES[self.effort])
-            found: Mapping[str, search.Found] = {}
+            found: Mapping[str, Found] = {}
             if hunt.sites and expected == "refuted":
                 found = hunt.run(pins, shrink=False, examples=early)
             if hunt.sites and not (found and all(each.counterexample for each in found.values())):
