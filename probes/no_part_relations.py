@@ -22,8 +22,9 @@ Formula   a ridge regression of the next note (one of 12) on RO1 + RO2 (`decodin
           G = (acc_held, so corrected and at most 1, - 1/12) / (acc_seen - 1/12); effect = 1 - G: 0 is a learner that
           takes parts as parts, 1 one that knows the combinations it has heard and nothing of the rest.
 Gate      the lower end of acc_seen must exceed .5: who has not learned cannot fail to generalise: insufficient.
-Parts     acc_seen and acc_held; 1 - G as heard, without what endless company would add. At thorough the same for a learner with a hidden layer: 512 rectified random sums of
-          the features (Huang, Zhu & Siew 2006), read by ridge.
+Parts     acc_seen and acc_held; 1 - G as heard, without what endless company would add. At thorough the same for a
+          learner with a hidden layer: 512 rectified random sums of the features (Huang, Zhu & Siew 2006), read by
+          ridge.
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
 Interval  two-way jackknife over notes of the first and of the second voice.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.

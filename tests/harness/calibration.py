@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from testtone.probes.records import Effect
 from testtone.probes.statistics import verdict
@@ -205,12 +205,17 @@ def two_sites(
 def read_on(share: float, distance: float) -> tuple[float, float]:
     """Shared and own distance of which a reader at home has `distance`, and abroad `share` of its area above .5.
 
-    It weighs each channel by how far that moves. Abroad its weight on the own channel finds noise alone, so it tells
-    partials by shared^2 / sqrt(shared^2 + own^2).
+    It weighs each channel by how far that moves. Abroad its weight on the own channel finds another partial, there or
+    not as a coin falls: of two tokens, one with what it looks for, that other sounds in neither or both, or in either.
     """
-    abroad = d_prime(0.5 + share * (area_of(distance) - 0.5))
-    shared = math.sqrt(abroad * distance)
-    return shared, math.sqrt(distance**2 - shared**2)
+
+    def abroad(squared: float) -> float:
+        other, spread = distance**2 - squared, math.sqrt(2.0) * distance
+        said = stats.norm.cdf([squared / spread, (squared + other) / spread, (squared - other) / spread])
+        return float(np.dot(said, [0.5, 0.25, 0.25]) - 0.5) / (area_of(distance) - 0.5) - share
+
+    squared = optimize.brentq(abroad, 1e-9, distance**2 - 1e-9)
+    return math.sqrt(squared), math.sqrt(distance**2 - squared)
 
 
 # Two voices
