@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from testtone.probes import presence
+from testtone.probes.no_part_relations import Learned
 from testtone.probes.records import Effect
 from testtone.tests.harness.calibration import (
     WORLDS,
@@ -40,6 +41,16 @@ def test_a_truth_at_a_threshold_is_rarely_called_either_way(name: str) -> None:
     assert counted.share("refuted") * len(SEEDS) <= FEW
     assert counted.coverage * len(SEEDS) >= len(SEEDS) - 2 * FEW
     assert np.mean(counted.table[:, 0]) == pytest.approx(counted.world.truth, abs=0.03)
+
+
+def test_half_of_what_more_company_taught_is_still_to_come() -> None:
+    """Right .4 of the time with eleven companions and .3 with half of them: .45 with endless ones; never above 1."""
+    learned = Learned.__new__(Learned)
+    learned.seen, learned.held, learned.half = (np.full((12, 12), each) for each in (0.9, 0.4, 0.3))
+    assert learned.lost() == pytest.approx(1 - (0.45 - 1 / 12) / (0.9 - 1 / 12))
+    assert learned.lost_as_heard() == pytest.approx(1 - (0.4 - 1 / 12) / (0.9 - 1 / 12))
+    learned.seen, learned.held, learned.half = (np.full((12, 12), each) for each in (1.0, 0.95, 0.7))
+    assert learned.lost() == pytest.approx(0.0)
 
 
 # What worlds promise
