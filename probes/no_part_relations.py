@@ -9,11 +9,11 @@ Stimuli   every note of one voice beside every note of another, 12 x 12 (`mixtur
           timbre, register and level.
 Readouts  RO1, mean over frames, and RO2, log power about the mean floored 30 dB below a channel's mean power.
 Formula   a ridge regression of the next note (one of 12) on RO1 + RO2 (`decoding.ridge`); its largest answer counts.
-          Combinations fall into twelve diagonals of the square, (b - a) mod 12, each note of either voice once in each.
-          A learner hears eleven of them, in all performances but one. acc_seen: the performance left out of the
-          combinations it learned from. acc_held: all performances of the diagonal that it did not hear, every
-          combination once.
-          Eleven companions are few: a note may show in some combinations only, and a learner that met none of these
+          Combinations fall into three thirds by the Latin square (b - a) mod 12; a learner hears two thirds of them, in
+          all performances but one, so that it has heard every note with eight others. acc_seen: the performance left
+          out of the combinations it learned from. acc_held: all performances of those it did not, every combination
+          once.
+          Eight companions are few: a note may show in some combinations only, and a learner that met none of these
           fails on the others for want of hearing, not for want of parts in the code. What endless company would add is
           estimated from learners with half the companions: acc_held + (acc_held - acc_half) / 2. Where notes are
           blurred by their company, errors fall as the reciprocal of the companions, and all of the difference is still
@@ -28,9 +28,9 @@ Parts     acc_seen and acc_held; 1 - G as heard, without what endless company wo
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
 Interval  two-way jackknife over notes of the first and of the second voice.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.
-Traps     The second voice must tell nothing of the first: all combinations occur, each note once on every diagonal.
-          The rule is a permutation: what comes next says as much as what is now. Twelve notes are few where a note
-          shows in all of its combinations or in none: none of twelve may show by chance.
+Traps     The second voice must tell nothing of the first: all combinations occur, in all thirds equally often. The rule
+          is a permutation: what comes next says as much as what is now. Twelve notes are few where a note shows in all
+          of its combinations or in none: none of twelve may show by chance.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from .statistics import jackknife_two_way, permutation
 VERSION = 2
 FRAMES = 24
 NOTES = 12
+THIRDS = 3
 MORE = 0.5
 """Of what company of twice the size added: how much endless company would add to that."""
 
@@ -171,17 +172,17 @@ class Learned:
     ) -> None:
         self._features, self._hidden = features, hidden
         first, second = np.indices((NOTES, NOTES))
-        self._diagonal = (second - first) % NOTES
+        diagonal = (second - first) % NOTES
         self._next = np.array(follows)[first]
         self._said = np.zeros((len(features), NOTES, NOTES), dtype=np.intp)
         self.seen, self.held, self.half = np.zeros((3, NOTES, NOTES))
-        for left_out in range(NOTES):
-            outside, inside = self._diagonal == left_out, self._diagonal != left_out
+        for left_out in range(THIRDS):
+            outside, inside = diagonal % THIRDS == left_out, diagonal % THIRDS != left_out
             new, other = self._learn(inside, outside)
-            self.seen[inside] += (new == self._next[inside]) / (NOTES - 1)
+            self.seen[inside] += (new == self._next[inside]) / (THIRDS - 1)
             self._said[:, outside] = other
-            # Every other pair of diagonals: either half holds near and far ones.
-            halves = (self._diagonal - left_out) % NOTES % 4 < 2
+            # By turns three diagonals: either half holds near and far ones.
+            halves = (diagonal // THIRDS) % 2 == 0
             for some in (inside & halves, inside & ~halves):
                 self.half[outside] += (self._learn(some, outside)[1] == self._next[outside]).mean(axis=0) / 2
         self.held = (self._said == self._next).mean(axis=0)

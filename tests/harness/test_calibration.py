@@ -44,7 +44,7 @@ def test_a_truth_at_a_threshold_is_rarely_called_either_way(name: str) -> None:
 
 
 def test_half_of_what_more_company_taught_is_still_to_come() -> None:
-    """Right .4 of the time with eleven companions and .3 with half of them: .45 with endless ones; never above 1."""
+    """Right .4 of the time with eight companions and .3 with half of them: .45 with endless ones; never above 1."""
     learned = Learned.__new__(Learned)
     learned.seen, learned.held, learned.half = (np.full((12, 12), each) for each in (0.9, 0.4, 0.3))
     assert learned.lost() == pytest.approx(1 - (0.45 - 1 / 12) / (0.9 - 1 / 12))
