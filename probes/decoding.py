@@ -17,12 +17,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from .readouts import FLOOR
 from .statistics import auc
 
 Floats = NDArray[np.float64]
 
 STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
+
+POWER_FLOOR = 1e-3
+"""Of a channel's mean power over all sounds: below it nothing counts as oscillation (`floored_features`)."""
 
 
 def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False) -> Floats:
@@ -137,3 +141,15 @@ def sequence_features(mean: Floats, log_power: Floats) -> Floats:
     """
     count = len(mean)
     return np.concatenate([mean.reshape(count, -1), log_power.reshape(count, -1)], axis=1)
+
+
+def floored_features(mean: Floats, log_power: Floats) -> Floats:
+    """As `sequence_features`, log powers floored 30 dB below a channel's mean power over all sounds.
+
+    Below it there is rounding, and its logarithm would be a feature as large as any.
+    """
+    linear = np.maximum(np.exp(np.asarray(log_power, dtype=np.float64)) - FLOOR, 0.0)
+    floor = POWER_FLOOR * linear.mean(axis=0)
+    return sequence_features(
+        np.asarray(mean, dtype=np.float64), np.log(np.maximum(linear, np.where(floor > 0, floor, 1.0)))
+    )
