@@ -7,14 +7,16 @@ direction in which one would steer. Steer other sounds by it: does it do to thei
 and does it do so better than the directions of other changes?
 
 Stimuli   contexts over one set of 24 partials, each with levels of its own; in each of them 8 broad edits (brighter,
-          louder, six ripples of the spectrum that leave level and centroid alone) and 8 local ones (one partial 6 dB
-          up), all of one size |dx| (`edits.spectral_edits`). Edits keep start phases; contexts do not share them.
+          louder, six ripples of the spectrum that leave level and centroid alone) and local ones (one partial 6 dB
+          up), all of one size |dx| (`edits.spectral_edits`). The local ones come in families of 8 partials, two or
+          three to the critical band apart; all partials together are a dozen clusters and more. Edits keep start
+          phases; contexts do not share them.
 Formula   dz = code of the edited sound - code of the sound as it is. q_k = mean dz of edit k over the other half of the
           contexts. Over the held-out half, both halves in turn,
           e(k|j) = 1 - sum |dz_k - a q_j|^2 / sum |dz_k|^2: the share of edit k that direction j explains. For j = k the
           strength a is that fitted in training, which is 1; for a rival it is the best between -1 and 1. |q|^2 is
           taken from pairs of different contexts: e is that of any number of contexts to learn from.
-          sel_k = e(k|k) - max over the 7 other edits j of the family of e(k|j).
+          sel_k = e(k|k) - max over the 7 other edits j of its family of e(k|j).
           effect = sel_brighter - mean sel over the local edits: what brightness has over a partial, in shares of the
           change steered for.
 Readouts  Roved: RO1, mean over frames, squares formed as products of performances that share no start phase; decides
@@ -24,7 +26,9 @@ Null      random directions: mixtures of all the training half's changes. p: how
           explains brightening as well as the direction of brightness does.
 Interval  over contexts by jackknife; over partials, which stand evenly along the frequency axis and are a systematic
           sample of it, by differences of neighbours (Wolter 1984: the usual spread is too large where neighbours are
-          alike). The variances add. Student's t with one degree less than there are partials.
+          alike). The variances add, less what both of them hold, the chance of single partials in the contexts drawn
+          (Cameron, Gelbach & Miller 2011); never below the larger. Student's t with one degree less than there are
+          contexts, or partials if they are fewer.
 Thresholds  .2: a fifth more of the change is hit. 0: partials are steered at least as well.
 Large     brightness has a direction of its own that holds in all contexts, and partials have none.
 Traps     Without rivals a code of two numbers (level and centroid) 'steers' partials: each moves the centroid. Families
@@ -41,7 +45,7 @@ Sources   steering by differences of means: Rimsky et al., Steering Llama 2 via 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -54,16 +58,19 @@ from testtone.stimuli.edits import BRIGHTER, LOUDER, SpectralEdits
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, permutation, standard_error
+from .statistics import CONFIDENCE, jackknife, permutation, standard_error
 
-VERSION = 1
+VERSION = 2
 FRAMES = 24
 TOKENS = 2
 CLEARS = 3.0
 """Standard errors above zero at which the phase-averaged code counts as changing at all."""
 
-SIZES: Mapping[str, int] = {"quick": 12, "standard": 16, "thorough": 32}
-"""Contexts."""
+SIZES: Mapping[str, Mapping[str, int]] = {
+    "quick": {"contexts": 12, "families": 2},
+    "standard": {"contexts": 16, "families": 2},
+    "thorough": {"contexts": 32, "families": 2},
+}
 
 DRAWS = {"quick": 199, "standard": 499, "thorough": 1999}
 THRESHOLD = Threshold(0.2, 0.0)
@@ -75,7 +82,7 @@ def brightness_steers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how much better brightness can be steered than partials at each site; see the module."""
     design = edits.spectral_edits(
         rng,
-        contexts=SIZES[effort],
+        **SIZES[effort],
         tokens=TOKENS,
         seconds=ear.seconds(FRAMES),
         sample_rate=ear.sample_rate,
@@ -122,7 +129,7 @@ def _measure(
             reason="no edit changes the code",
             sounds=_sounds(design),
         )
-    by_roving, by_freezing = Steering(roved, design.broad), Steering(frozen, design.broad)
+    by_roving, by_freezing = Steering(roved, design.broad, design.local), Steering(frozen, design.broad, design.local)
     carried = by_roving.energies()
     total = jackknife(lambda kept: float(carried[kept].mean()), len(carried), name="change of the mean")
     heard = total.value > CLEARS * standard_error(total) and total.value > 0
@@ -193,14 +200,27 @@ def _measure(
 
 def _over_both(advantages: Callable[[NDArray[np.intp]], NDArray[np.float64]], contexts: int, *, name: str) -> Effect:
     """Mean over partials of what ``advantages`` gives for some contexts, with an interval over both."""
-    unit = "share of the change"
-    over_contexts = jackknife(lambda kept: float(advantages(kept).mean()), contexts, name=name, unit=unit)
-    each = advantages(np.arange(contexts))
-    systematic = float(np.square(np.diff(each)).sum()) / (2 * len(each) * (len(each) - 1))
-    error = math.sqrt(standard_error(over_contexts) ** 2 + systematic)
-    half = error * float(stats.t.ppf(0.5 + over_contexts.confidence / 2, len(each) - 1))
-    value = over_contexts.value
-    return replace(over_contexts, low=value - half, high=value + half, n=min(len(each), contexts))
+    everything = np.arange(contexts)
+    each = advantages(everything)
+    value, partials = float(each.mean()), len(each)
+    without = np.array([advantages(np.delete(everything, i)) for i in everything])
+    shrunk = (contexts - 1) / contexts
+    by_context = shrunk * float(np.square(without.mean(axis=1) - without.mean()).sum())
+    by_partial = float(np.square(np.diff(each)).sum()) / (2 * partials * (partials - 1))
+    apart = without - without.mean(axis=1, keepdims=True)
+    both = shrunk * float(np.square(apart - apart.mean(axis=0)).sum()) / (partials * (partials - 1))
+    n = min(partials, contexts)
+    error = math.sqrt(max(by_context + by_partial - both, by_context, by_partial))
+    half = error * float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1))
+    return Effect(
+        name=name,
+        value=value,
+        low=value - half,
+        high=value + half,
+        confidence=CONFIDENCE,
+        unit="share of the change",
+        n=n,
+    )
 
 
 def _negative(effect: Effect) -> Effect:
@@ -214,10 +234,11 @@ class Steering:
     other tokens, whose phases are its own; between contexts, the other tokens alone.
     """
 
-    def __init__(self, changes: NDArray[np.float64], broad: int) -> None:
+    def __init__(self, changes: NDArray[np.float64], broad: int, local: Sequence[int]) -> None:
         contexts, tokens, count, values = changes.shape
         self.shape = (contexts, count - broad)
         self._broad = broad
+        self._by_frequency = np.argsort(local, kind="stable")
         first = changes[:, 0].reshape(contexts * count, values)
         other = changes[:, 1:].mean(axis=1).reshape(contexts * count, values) if tokens > 1 else first
         # 'context edit context edit': a change to be explained, by a change to steer with.
@@ -236,22 +257,26 @@ class Steering:
         self, contexts: NDArray[np.intp], *, one_rival: bool = False, bright: bool = True
     ) -> NDArray[np.float64]:
         """Selectivity of brightness (or 0) minus that of each partial, over some contexts, in order of frequency."""
-        broad, local = self._families(self._shares(contexts))
+        broad, *families = self._families(self._shares(contexts))
         if one_rival:
-            own = np.diag(local)
-            partials = own - (local.sum(axis=1) - own) / (len(local) - 1)
+            own = [np.diag(local) for local in families]
+            partials = np.concatenate(
+                [e - (local.sum(axis=1) - e) / (len(local) - 1) for e, local in zip(own, families, strict=True)]
+            )
             brightness = broad[BRIGHTER, BRIGHTER] - broad[BRIGHTER, LOUDER]
         else:
-            partials, brightness = _selectivities(local), _selectivities(broad)[BRIGHTER]
-        return np.asarray((brightness if bright else 0.0) - partials)
+            partials = np.concatenate([_selectivities(local) for local in families])
+            brightness = _selectivities(broad)[BRIGHTER]
+        return np.asarray((brightness if bright else 0.0) - partials[self._by_frequency])
 
     def brightness(self, contexts: NDArray[np.intp]) -> float:
         """Selectivity of brightness over some contexts."""
         return float(_selectivities(self._families(self._shares(contexts))[0])[BRIGHTER])
 
-    def _families(self, shares: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        broad = self._broad
-        return shares[:broad, :broad], shares[broad:, broad:]
+    def _families(self, shares: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Broad edits, then each family of local ones: who competes with whom, all families being of one size."""
+        size = self._broad
+        return [shares[at : at + size, at : at + size] for at in range(0, len(shares), size)]
 
     def explained(self, edit: int) -> float:
         """Share of an edit that its own direction explains."""

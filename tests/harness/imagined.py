@@ -29,16 +29,16 @@ EAR = Ear(
 )
 
 
-def imagine(probe: Any, code: Code, *, seed: int = 0, effort: str = "quick") -> Measurement:
+def imagine(probe: Any, code: Code, *, seed: int = 0, effort: str = "quick", ear: Ear = EAR) -> Measurement:
     """The measurement of a probe on an imagined code: 'channels' (held for all frames) or 'channels frames'."""
-    asking = probe(EAR, np.random.default_rng(seed), effort)
+    asking = probe(ear, np.random.default_rng(seed), effort)
     kept: dict[str, NDArray[np.float64]] = {}
 
     def read(stimulus: Stimulus, readout: Any) -> NDArray[Any]:
         if stimulus.sha256 not in kept:
             values = np.asarray(code(stimulus), dtype=np.float64)
             kept[stimulus.sha256] = values if values.ndim == 2 else np.repeat(values[:, None], FRAMES, axis=1)
-        return readout(kept[stimulus.sha256], 75.0)
+        return readout(kept[stimulus.sha256], ear.frame_rates["latent"])
 
     answers = None
     while True:
