@@ -22,6 +22,7 @@ Formula   dz = code of the edited sound - code of the sound as it is. q_k = mean
 Readouts  Roved: RO1, mean over frames, squares formed as products of performances that share no start phase; decides
           where these products clear their noise floor (3 standard errors). Else frozen: RO6, all frames, every partial
           with one start phase in all contexts. Both are reported. RO1 of a linear code holds nothing.
+Natural   a part repeats the question with a background under each context that no edit touches (`natural`).
 Null      random directions: mixtures of all the training half's changes. p: how often one of them, its strength free,
           explains brightening as well as the direction of brightness does.
 Interval  over contexts by jackknife; over partials, which stand evenly along the frequency axis and are a systematic
@@ -52,9 +53,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from testtone.stimuli import edits
+from testtone.stimuli import Stimulus, edits
+from testtone.stimuli.backgrounds import Background
 from testtone.stimuli.edits import BRIGHTER, LOUDER, SpectralEdits
 
+from . import natural
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Null, Part, Threshold
@@ -88,12 +91,16 @@ def brightness_steers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         sample_rate=ear.sample_rate,
         frame_rate=min(ear.frame_rates[site] for site in ear.sites),
     )
-    frozen = tuple(
-        each for plain, changed in zip(design.plain, design.edited, strict=True) for each in (plain[0], *changed[0])
-    )
-    averages, frames = yield [Listen(design.flat, mean), Listen(frozen, Frames(FRAMES))]
-    return {
-        site: _measure(
+    (apart,) = rng.spawn(1)
+    music = _music(ear, apart, effort, design)
+    averages, frames, *in_music = yield [
+        Listen(design.flat, mean),
+        Listen(_frozen(design), Frames(FRAMES)),
+        *([Listen(music.flat, mean), Listen(_frozen(music), Frames(FRAMES))] if music else []),
+    ]
+    found = {}
+    for site in ear.sites:
+        heard = _measure(
             site,
             design,
             _changes(design, averages[site], TOKENS),
@@ -101,8 +108,54 @@ def brightness_steers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             rng=np.random.default_rng(rng.integers(2**63)),
             draws=DRAWS[effort],
         )
-        for site in ear.sites
-    }
+        if music and heard.effect is not None:
+            by_roving, by_freezing = in_music
+            part = _in_music(
+                music,
+                _changes(music, by_roving[site], TOKENS),
+                _changes(music, by_freezing[site], 1),
+                natural.kind(ear),
+            )
+            heard = replace(heard, parts=(*heard.parts, part))
+        found[site] = heard
+    return found
+
+
+def _music(ear: Ear, rng: np.random.Generator, effort: str, design: SpectralEdits) -> SpectralEdits | None:
+    """The first contexts again, each over a background that no edit touches; None where there is no time for it."""
+    company = natural.company(ear, rng, effort, seconds=design.plain[0][0].seconds)
+    count = min(len(company), len(design.plain))
+    if not count:
+        return None
+
+    def over(stimulus: Stimulus, background: Background) -> Stimulus:
+        return replace(
+            stimulus,
+            sources=(*stimulus.sources, *background.sources),
+            label=f"{stimulus.label}, over {background.label}",
+        )
+
+    # Every performance of a context has a performance of its background.
+    played = [[each, *(each.again(rng) for _ in range(TOKENS - 1))] for each in company[:count]]
+    return replace(
+        design,
+        amplitudes=design.amplitudes[:count],
+        plain=tuple(
+            tuple(over(each, music) for each, music in zip(plain, own, strict=True))
+            for plain, own in zip(design.plain, played, strict=False)
+        ),
+        edited=tuple(
+            tuple(tuple(over(each, music) for each in edited) for edited, music in zip(context, own, strict=True))
+            for context, own in zip(design.edited, played, strict=False)
+        ),
+    )
+
+
+def _frozen(design: SpectralEdits) -> tuple[Stimulus, ...]:
+    """Token 0, context by context: the sound as it is, then each edit of it."""
+    return tuple(
+        each for plain, changed in zip(design.plain, design.edited, strict=True) for each in (plain[0], *changed[0])
+    )
 
 
 def _changes(design: SpectralEdits, values: NDArray, tokens: int) -> NDArray[np.float64]:
@@ -130,9 +183,7 @@ def _measure(
             sounds=_sounds(design),
         )
     by_roving, by_freezing = Steering(roved, design.broad, design.local), Steering(frozen, design.broad, design.local)
-    carried = by_roving.energies()
-    total = jackknife(lambda kept: float(carried[kept].mean()), len(carried), name="change of the mean")
-    heard = total.value > CLEARS * standard_error(total) and total.value > 0
+    heard = by_roving.clears()
     deciding = by_roving if heard else by_freezing
 
     def estimate(name: str, measured: Steering, *, one_rival: bool = False, bright: bool = True) -> Effect:
@@ -223,6 +274,21 @@ def _over_both(advantages: Callable[[NDArray[np.intp]], NDArray[np.float64]], co
     )
 
 
+def _in_music(design: SpectralEdits, roved: NDArray[np.float64], frozen: NDArray[np.float64], *, note: str) -> Part:
+    """The same question, every context over a background: phase-roved where that clears its noise floor."""
+    measured = Steering(roved, design.broad, design.local)
+    heard = measured.clears()
+    if not heard:
+        measured = Steering(frozen, design.broad, design.local)
+    effect = _over_both(measured.advantages, measured.shape[0], name="advantage of brightness in music")
+    return Part(
+        name="in natural company",
+        effect=effect,
+        threshold=THRESHOLD,
+        note=f"{note}; {'phase-roved means (RO1)' if heard else 'frozen frames (RO6)'}",
+    )
+
+
 def _negative(effect: Effect) -> Effect:
     return replace(effect, value=-effect.value, low=-effect.high, high=-effect.low)
 
@@ -249,9 +315,11 @@ class Steering:
         self._energy = within
         self._halves = np.arange(contexts) % 2
 
-    def energies(self) -> NDArray[np.float64]:
-        """Energy of all changes of each context, as a product of performances."""
-        return np.asarray(self._energy.sum(axis=1))
+    def clears(self) -> bool:
+        """Whether the energy of the changes, a product of performances, clears its noise floor."""
+        carried = self._energy.sum(axis=1)
+        total = jackknife(lambda kept: float(carried[kept].mean()), len(carried), name="change of the mean")
+        return total.value > CLEARS * standard_error(total) and total.value > 0
 
     def advantages(
         self, contexts: NDArray[np.intp], *, one_rival: bool = False, bright: bool = True

@@ -128,15 +128,19 @@ def few_draws(probe: Any) -> Iterator[None]:
 
 
 def sets_of_a_pitch(share: float, of: str) -> Callable[[int], Code]:
-    """A pitch moves a set of channels: its own, or any; which, is drawn by cell, by pitch, or by context."""
+    """A pitch moves a set of channels: its own, or any; which, is drawn by cell, by pitch, or by context.
+
+    With "uneven contexts" it is drawn by cell, in each context with a probability of its own, a Beta variate.
+    """
 
     def with_seed(seed: int) -> Code:
         def code(stimulus: Stimulus) -> Floats:
             voice, _, context = stimulus.label.partition(" in ")
             if not context:
                 return 3.0 * draws(voice).standard_normal(200)
-            key = {"cells": (voice, context), "pitches": (voice,), "contexts": (context,)}[of]
-            own = draws(seed, "own", *key).random() < share
+            key = {"pitches": (voice,), "contexts": (context,)}.get(of, (voice, context))
+            kept = share if of != "uneven contexts" else draws(seed, context).beta(4 * share, 4 * (1 - share))
+            own = draws(seed, "own", *key).random() < kept
             members = (draws(seed, voice) if own else draws(seed, voice, context)).permutation(200)[:20]
             return 3.0 * draws(context).standard_normal(200) + np.isin(np.arange(200), members)
 
@@ -147,7 +151,7 @@ def sets_of_a_pitch(share: float, of: str) -> Callable[[int], Code]:
 
 def _same_filters() -> Iterator[Reference]:
     for truth in (0.8, 0.7, 0.9, 0.6):
-        for of in ("cells", "pitches", "contexts"):
+        for of in ("cells", "pitches", "contexts", "uneven contexts"):
             share = 2 * truth - 1 if of == "pitches" else math.sqrt(2 * truth - 1)
             said = "midpoint, " if truth in (0.9, 0.6) else ""
             yield Reference("same_filters", f"{said}sets kept by {of}", truth, sets_of_a_pitch(share, of))
@@ -473,7 +477,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("-k", default="", help="only references whose name holds this")
     parser.add_argument("--without", default="-", help="only references whose name does not")
     chosen = parser.parse_args(argv)
-    print(f"{'claim':22}{'reference':44}{'truth':>7}{'mean':>8}{'SD':>7}{'covers':>8}{'above':>7}{'below':>7}{'decides':>9}{'s':>6}")
+    print(
+        f"{'claim':22}{'reference':44}{'truth':>7}{'mean':>8}{'SD':>7}{'covers':>8}{'above':>7}{'below':>7}{'decides':>9}{'s':>6}"
+    )
     for claim in chosen.claims:
         for each in REFERENCES[claim]():
             if chosen.k not in each.name or chosen.without in each.name:
