@@ -114,7 +114,7 @@ def brightness_steers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
                 music,
                 _changes(music, by_roving[site], TOKENS),
                 _changes(music, by_freezing[site], 1),
-                natural.kind(ear),
+                note=natural.kind(ear),
             )
             heard = replace(heard, parts=(*heard.parts, part))
         found[site] = heard
