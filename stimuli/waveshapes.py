@@ -149,7 +149,9 @@ class Neighbours:
         return self.base + tuple(each for tone in self.others for family in tone for each in family)
 
 
-def neighbours(rng: np.random.Generator, *, tones: int, near: int, far: int, seconds: float) -> Neighbours:
+def neighbours(
+    rng: np.random.Generator, *, tones: int, near: int, far: int, seconds: float, max_hz: float | None = None
+) -> Neighbours:
     """Put ``near`` neighbours in each family, and ``far`` ones in those that reach so far, around each of ``tones``.
 
     noise     white noise is added, another for each neighbour: -37 to -8 dB re the tone
@@ -163,7 +165,7 @@ def neighbours(rng: np.random.Generator, *, tones: int, near: int, far: int, sec
     base, others = [], []
     for index in range(tones):
         midi, timbre = float(rng.uniform(48.0, 72.0)), DOMINATED[index % len(DOMINATED)]
-        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng)
+        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng, max_hz=max_hz)
         label = f"{pitch.name(midi)} ({timbre})"
         shares = np.square([each.amplitude for each in tone.partials])
         shares = shares / shares.sum()

@@ -36,6 +36,7 @@ from testtone.probes.local_similarity import samples_of
 from testtone.probes.records import Effect, Measurement
 from testtone.probes.statistics import verdict
 from testtone.stimuli import Stimulus
+from testtone.stimuli.designs import erb_rate
 from testtone.tests.harness.imagined import EAR, Code, draws, imagine
 
 Floats = NDArray[np.float64]
@@ -211,31 +212,30 @@ def _local_similarity() -> Iterator[Reference]:
 # --- brightness -----------------------------------------------------------------------------------------------------
 
 
-def numbers_and_bands(weight: float, *, width_erb: float = 1.0, holistic: float = 0.0) -> Callable[[int], Code]:
-    """Level and centroid, beside powers in bands, as the amplitudes of the partials say; no sound is played.
-
-    ``holistic`` puts a texture beside them, a random function of the whole spectrum.
-    """
-    from testtone.stimuli.designs import erb_rate
-
+def numbers_and_bands(weight: float) -> Callable[[int], Code]:
+    """Level and centroid, beside powers in bands, as the amplitudes of the partials say; no sound is played."""
     centres = np.linspace(3.0, 34.0, 48)
 
-    def with_seed(seed: int) -> Code:
-        rng = draws("texture", seed)
-        mixing, offsets = 12.0 * rng.standard_normal((48, 24)), rng.uniform(0, 2 * np.pi, 24)
+    def code(stimulus: Stimulus) -> Floats:
+        partials = stimulus.partials
+        hz = np.array([each.hz for each in partials])
+        power = np.array([each.amplitude for each in partials]) ** 2 / 2
+        numbers = np.array([math.sqrt(power.sum()) / 0.1, power @ hz / power.sum() / 1000.0])
+        places = np.array([erb_rate(each) for each in hz])
+        bands = np.exp(-0.5 * np.square(places[:, None] - centres)).T @ power / 0.01
+        return np.concatenate([math.sqrt(weight) * numbers, bands])
 
-        def code(stimulus: Stimulus) -> Floats:
-            hz = np.array([each.hz for each in stimulus.partials])
-            power = np.array([each.amplitude for each in stimulus.partials]) ** 2 / 2
-            numbers = np.array([math.sqrt(power.sum()) / 0.1, power @ hz / power.sum() / 1000.0])
-            places = np.array([erb_rate(each) for each in hz])
-            bands = np.exp(-0.5 * np.square((places[:, None] - centres) / width_erb)).T @ power / 0.01
-            texture = np.cos(np.log(bands + 1e-3) @ mixing / 48 + offsets)
-            return np.concatenate([math.sqrt(weight) * numbers, bands, math.sqrt(holistic) * texture])
+    return lambda seed: code
 
-        return code
 
-    return with_seed
+def _brightness_steers() -> Iterator[Reference]:
+    # Weights at which the mean over forty designs of 48 contexts is the truth.
+    for truth, weight in BRIGHTNESS.items():
+        yield Reference("brightness_steers", "numbers beside bands", truth, numbers_and_bands(weight))
+
+
+BRIGHTNESS = {0.001: 0.0859375, 0.198: 0.5546875}
+"""Effect of `numbers_and_bands`: weight of the two numbers."""
 
 
 # --- waveform and spectrum ------------------------------------------------------------------------------------------
@@ -300,30 +300,6 @@ def _many_to_one() -> Iterator[Reference]:
             yield Reference("many_to_one", f"{said}Beta of size {spread:g}", truth, disguised(truth, spread), SLOW)
 
 
-# --- names ----------------------------------------------------------------------------------------------------------
-
-
-def named(lead: float, channels: int = 8) -> Callable[[int], Code]:
-    """Sounds are noise about the place of their name, places ``lead`` apart."""
-
-    def with_seed(seed: int) -> Code:
-        def code(stimulus: Stimulus) -> Floats:
-            name = stimulus.label.partition(":")[0]
-            places = np.zeros(40)
-            places[NAMES.setdefault(name, len(NAMES))] = lead / math.sqrt(2.0)
-            noise = np.zeros(40)
-            noise[:channels] = draws(seed, stimulus.sha256).standard_normal(channels)
-            rotation = np.roll(noise, int(draws(seed).integers(40)))
-            return places + rotation
-
-        return code
-
-    return with_seed
-
-
-NAMES: dict[str, int] = {}
-
-
 # --- directions, chords, textures, mixtures -------------------------------------------------------------------------
 
 
@@ -372,7 +348,7 @@ def _chord_additivity() -> Iterator[Reference]:
             yield Reference("chord_additivity", f"{said}{channels} channels", truth, code)
 
 
-def parts_and_texture(holism: float, channels: int = 100, uneven: float = 0.0) -> Callable[[int], Code]:
+def parts_and_texture(holism: float, channels: int = 100) -> Callable[[int], Code]:
     """Partials add vectors of unit energy, and every subset has a random one, in energies that make H what is asked."""
     # Five partials: V1 = 5/4 + 5 w/32, V2 = 26 w/32; H = 31 w/32 / (5/4 + 31 w/32).
     weight = holism / (1 - holism) * 1.25 * 32 / 31
@@ -408,7 +384,7 @@ def _holistic_texture() -> Iterator[Reference]:
             yield Reference("holistic_texture", f"{said}{channels} channels", own, code)
 
 
-def evidence(area: float, uneven: float = 0.0) -> Callable[[int], Code]:
+def evidence(area: float) -> Callable[[int], Code]:
     """A channel for each pitch, moved where the pitch sounds; in mixtures in noise, that leaves the area asked.
 
     A normal deviate moved by d' has an area of Phi(d' / sqrt 2) (Green & Swets 1966). Mixtures are colours of their
@@ -430,6 +406,12 @@ def evidence(area: float, uneven: float = 0.0) -> Callable[[int], Code]:
         return code
 
     return with_seed
+
+
+def _pitch_not_in_mixture() -> Iterator[Reference]:
+    for truth in (0.0, -0.15, 0.05, -0.25):
+        said = "midpoint, " if truth in (0.05, -0.25) else ""
+        yield Reference("pitch_not_in_mixture", f"{said}evidence in noise", truth, evidence(0.6 - truth))
 
 
 def _pitch_direction() -> Iterator[Reference]:
@@ -457,6 +439,7 @@ def share_of_a_direction(truth: float, of: str) -> tuple[float, float]:
 
 
 REFERENCES: dict[str, Callable[[], Iterator[Reference]]] = {
+    "brightness_steers": _brightness_steers,
     "same_filters": _same_filters,
     "local_similarity": _local_similarity,
     "waveform_proxy": _waveform_proxy,
@@ -464,6 +447,7 @@ REFERENCES: dict[str, Callable[[], Iterator[Reference]]] = {
     "chord_additivity": _chord_additivity,
     "holistic_texture": _holistic_texture,
     "pitch_direction": _pitch_direction,
+    "pitch_not_in_mixture": _pitch_not_in_mixture,
 }
 
 
