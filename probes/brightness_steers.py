@@ -61,14 +61,11 @@ from . import natural
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import CONFIDENCE, jackknife, permutation, standard_error
+from .statistics import CONFIDENCE, above_noise, jackknife, permutation
 
 VERSION = 2
 FRAMES = 24
 TOKENS = 2
-CLEARS = 3.0
-"""Standard errors above zero at which the phase-averaged code counts as changing at all."""
-
 SIZES: Mapping[str, Mapping[str, int]] = {
     "quick": {"contexts": 12, "families": 2},
     "standard": {"contexts": 16, "families": 2},
@@ -319,7 +316,7 @@ class Steering:
         """Whether the energy of the changes, a product of performances, clears its noise floor."""
         carried = self._energy.sum(axis=1)
         total = jackknife(lambda kept: float(carried[kept].mean()), len(carried), name="change of the mean")
-        return total.value > CLEARS * standard_error(total) and total.value > 0
+        return above_noise(total)
 
     def advantages(
         self, contexts: NDArray[np.intp], *, one_rival: bool = False, bright: bool = True

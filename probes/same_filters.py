@@ -246,9 +246,7 @@ class Overlap:
             sets[:, inside] = active_sets(roved[:, inside].mean(axis=2))
             first[:, inside] = active_sets(roved[:, inside, :half].mean(axis=2))
             second[:, inside] = active_sets(roved[:, inside, half:].mean(axis=2))
-        distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
-        related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
-        self._different = ~related
+        self._different = design.unrelated
         pairs = [(i, j) for i in range(columns) for j in range(i) if self._context(i) != self._context(j)]
         self._within = {pair: jaccard(sets[:, pair[0]], sets[:, pair[1]]) for pair in pairs if self._alike(pair)}
         self._across = {pair: jaccard(sets[:, pair[0]], sets[:, pair[1]]) for pair in pairs if not self._alike(pair)}
