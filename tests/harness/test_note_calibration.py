@@ -98,15 +98,15 @@ def test_areas_over_pairs_of_contexts(area: float, uneven: bool) -> None:
 # --- contexts crossed with a systematic sample: brightness_steers ---------------------------------------------------
 
 
-@pytest.mark.parametrize("cells", [0.0, 1.0], ids=["calm", "noisy"])
-def test_partials_along_an_axis_in_contexts(cells: float) -> None:
-    """What a partial has depends on its place and on chance; contexts move all of them, and single cells."""
+@pytest.mark.parametrize(("places", "contexts", "cells"), [(1.0, 1.2, 0.0), (0.3, 0.1, 2.0)], ids=["calm", "noisy"])
+def test_partials_along_an_axis_in_contexts(places: float, contexts: float, cells: float) -> None:
+    """Partials differ, contexts move all of them, and chance moves single ones in single contexts."""
     rng = np.random.default_rng(4)
 
     def runs() -> Iterator[Effect]:
         for _ in range(RUNS):
-            place = rng.standard_normal(16)
-            table = place + 1.2 * rng.standard_normal((16, 1)) + cells * rng.standard_normal((16, 16))
+            table = places * rng.standard_normal(16) + contexts * rng.standard_normal((16, 1))
+            table = table + cells * rng.standard_normal((16, 16))
             yield brightness_steers._over_both(means_of(table), 16, name="")
 
     covers, above, below = shares(runs(), 0.0)
