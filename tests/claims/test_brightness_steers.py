@@ -38,8 +38,9 @@ CLAIM = Claim(
         "used with any strength up to its own. The effect is how much of brightening is hit in this way, minus how "
         "much of a partial. Averages over time with start phases drawn anew decide where they hold anything; else the "
         "frames themselves, with every partial's waveform frozen. From a fifth of the change upwards brightness has "
-        "the advantage; below nothing it has none. A decoder is not asked. Interval: two-way over spectra and partials. "
-        "A part repeats it with music under the spectra: recordings given with --claims-audio, else ensembles."
+        "the advantage; below nothing it has none. A decoder is not asked. Interval: two-way over spectra and "
+        "partials. A part repeats it with music under the spectra: recordings given with --claims-audio, else "
+        "ensembles."
     ),
     needs_level="louder is one of the edits, and a sound divided by its level is as loud as before",
 )
