@@ -43,10 +43,10 @@ from .readouts import Frames
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, jackknife, permutation
 
-VERSION = 1
+VERSION = 2
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tones": 12, "near": 3, "far": 3},
-    "standard": {"tones": 14, "near": 5, "far": 5},
+    "standard": {"tones": 24, "near": 5, "far": 5},
     "thorough": {"tones": 48, "near": 8, "far": 8},
 }
 DRAWS = {"quick": 99, "standard": 199, "thorough": 999}
@@ -67,7 +67,7 @@ def local_similarity(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how far codes follow waveforms near by and far away, at each site; see the module."""
     counts = {site: max(2, int(np.ceil(STRETCH_SECONDS * ear.frame_rates[site]))) for site in ear.sites}
     seconds = max(ear.seconds(counts[site], sites=(site,)) for site in ear.sites)
-    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds)
+    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds, max_hz=0.45 * ear.sample_rate)
     answers = yield [Listen(design.flat, Frames(counts[site]), (site,)) for site in ear.sites]
     waves = np.stack([each.render(ear.sample_rate) for each in design.flat]).astype(np.float64)
     found = {}

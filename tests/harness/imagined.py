@@ -35,10 +35,19 @@ PER_SITE = ("frame_rates", "margins", "missing_frames")
 
 
 def imagine(
-    probe: Any, code: Code, *, seed: int = 0, effort: str = "quick", sites: tuple[str, ...] = ("latent",)
+    probe: Any,
+    code: Code,
+    *,
+    seed: int = 0,
+    effort: str = "quick",
+    sites: tuple[str, ...] = ("latent",),
+    ear: Ear = EAR,
 ) -> Measurement:
-    """The measurement of a probe on an imagined code, at the last of the sites."""
-    ear = replace(EAR, sites=sites, **{each: dict.fromkeys(sites, getattr(EAR, each)["latent"]) for each in PER_SITE})
+    """The measurement of a probe on an imagined code, at the last of the sites.
+
+    A code says of a stimulus, or for each site, 'channels' (held for all frames) or 'channels frames'.
+    """
+    ear = replace(ear, sites=sites, **{each: dict.fromkeys(sites, getattr(ear, each)["latent"]) for each in PER_SITE})
     asking = probe(ear, np.random.default_rng(seed), effort)
     kept: dict[str, Mapping[str, NDArray[np.float64]]] = {}
 
