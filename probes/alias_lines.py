@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtone.stimuli.alias_classes import FRAMES, AliasClasses, Alone, Performances, dense, draw_classes, lone
+from testtone.stimuli.folding import Chain
 
 from .hearing import Answer, Ear, Listen
 
@@ -286,25 +287,41 @@ class Group:
         return self.alone.louder(20.0 * np.log10(SOFT_RMS[level] / SOFT_RMS[0]))
 
 
-def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
-    """Return the sites by frame rate with their sounds, and why there are none for the others."""
-    found: list[Group] = []
+def folding(ear: Ear) -> tuple[list[tuple[tuple[str, ...], Chain]], dict[str, str]]:
+    """Return the sites at which frequencies fold, by frame rate and with their strides; and why none do at the others.
+
+    Of what the encoder says of itself alone: nothing is heard.
+    """
     out = {
         site: "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there"
         for site in ear.shifted
     }
+    places = []
     folding = [site for site in ear.sites if site not in ear.shifted]
     for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
         sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
         chain = ear.chain(sites[0])
         if chain.hop < 2:
             out |= dict.fromkeys(sites, "the site keeps the sample rate, and nothing folds")
-            continue
-        if abs(ear.sample_rate / rate - chain.hop) > 1e-6:
+        elif abs(ear.sample_rate / rate - chain.hop) > 1e-6:
             out |= dict.fromkeys(
                 sites, f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
             )
-            continue
+        else:
+            places.append((sites, chain))
+    return places, out
+
+
+def nothing_folds(ear: Ear) -> dict[str, str]:
+    """Return the sites at which nothing folds, and why."""
+    return folding(ear)[1]
+
+
+def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
+    """Return the sites by frame rate with their sounds, and why there are none for the others."""
+    found: list[Group] = []
+    places, out = folding(ear)
+    for sites, chain in places:
         tokens, families = SIZES[effort]["tokens"], SIZES[effort]["families"]
         seconds = ear.seconds(FRAMES, sites=sites)
         classes = draw_classes(rng, chain=chain, classes=CLASSES, members=MEMBERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,6 +50,9 @@ class Claim:
     """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
+    lacking: Callable[[Ear], Mapping[str, str]] | None = None
+    """Sites at which the question cannot be asked of an encoder that has them, and why: from what it says of itself,
+    without hearing it. What only its sound tells is for the probe to say."""
     family: str = ""
     """Claims of one family draw from one generator: sounds that they draw alike are played once for all of them."""
     on_trial: tuple[str, ...] = ()

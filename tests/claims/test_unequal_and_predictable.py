@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import alias_lines
 from testtone.probes import unequal_and_predictable as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -19,6 +20,7 @@ CLAIM = Claim(
     stance="holds",
     sites=("stack_end", "latent"),
     probe=probe.unequal_and_predictable,
+    lacking=alias_lines.nothing_folds,
     threshold=probe.THRESHOLD,
     controls=(
         Control(encoder="graded-decimator", expected="supported"),

