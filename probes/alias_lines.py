@@ -337,6 +337,59 @@ def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group]
     return found, out
 
 
+LOUDER_DB = 20.0 * np.log10(DENSE_RMS / SOFT_RMS[0])
+"""From soft to ordinary level: a linear variant needs no soft sounds."""
+
+
+class Twin:
+    """The linear twin of an encoder at the sites of one frame rate: what to play for it, and what it answers.
+
+    Soft sounds stand for it where the code has a derivative at rest. Elsewhere the encoder's own linear variant does,
+    where it offers one.
+    """
+
+    def __init__(self, ear: Ear, group: Group, level: int, derivatives: Mapping[str, Derivative]) -> None:
+        self.group, self.derivatives = group, derivatives
+        self.alone = group.softly(level)
+        self.by_ear = tuple(site for site in group.sites if derivatives[site].exists)
+        self.by_variant = tuple(
+            site for site in group.sites if not derivatives[site].exists and "linear" in ear.variants
+        )
+        self.known = (*self.by_ear, *self.by_variant)
+        """Sites at which it is known."""
+
+    def requests(self) -> dict[str, Listen]:
+        """What must be played, by name."""
+        asked = {}
+        if self.by_ear:
+            asked["alone"] = Listen(self.alone.stimuli, self.group.readout, self.by_ear)
+            if any(self.derivatives[site].polarities == 2 for site in self.by_ear):
+                asked["inverted"] = Listen(self.alone.inverted(), self.group.readout, self.by_ear)
+        if self.by_variant:
+            louder = self.group.alone.scaled(LOUDER_DB)
+            asked["variant"] = Listen(louder, self.group.readout, self.by_variant, "linear")
+        return asked
+
+    def responses(self, site: str, heard: Mapping[str, Answer]) -> Complex:
+        """Return v, ``'classes members channels'``, at a site where it is known."""
+        if site in self.by_ear:
+            inverted = np.asarray(heard["inverted"][site], complex) if "inverted" in heard else None
+            return responses(self.alone, np.asarray(heard["alone"][site], complex), inverted)
+        gain = 10 ** (LOUDER_DB / 20)
+        return responses(self.group.alone, np.asarray(heard["variant"][site], complex) / gain)
+
+    def unknown(self, site: str) -> tuple[str, bool]:
+        """Why it is not known at a site, and whether that is for want of something the encoder could offer."""
+        derivative = self.derivatives[site]
+        if derivative.deaf:
+            return derivative.reason(), False
+        return f"{derivative.reason()}, and the encoder offers no linear variant (`ablated`)", True
+
+    def source(self, site: str) -> str:
+        """What stands for it, in words."""
+        return "soft sounds" if site in self.by_ear else "linear variant"
+
+
 def by_class(heard: NDArray[Any], index: int) -> Complex:
     """Return the channels at one class's line, ``'clips channels lines'`` -> ``'clips channels'``."""
     return np.asarray(heard[:, :, index], dtype=np.complex128)

@@ -23,9 +23,9 @@ Traps     Readers that learn from few sounds do not undo a mixture of channels, 
           of either kind, and log powers beside the means, the bank behind a random map of its channels read .30 where 0
           is true. Log powers of mixed channels tell nothing and drown the means, hence the choice; and more clips for
           fewer targets turn what was lost to learning into what can be read. What is left of it: see
-          `tests/harness/test_probes_density.py`. It cannot be nothing, for a bank of wide filters is itself a mixture of
-          narrow bands, one that only endlessly many sounds would undo. Where power is all that a code holds of a sound
-          (a linear encoder), a mixture of its channels is none that a reader of powers could undo.
+          `tests/harness/test_probes_density.py`. It cannot be nothing, for a bank of wide filters is itself a mixture
+          of narrow bands, one that only endlessly many sounds would undo. Where power is all that a code holds of a
+          sound (a linear encoder), no reader of powers could undo a mixture of its channels.
           The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
           allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
           have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
@@ -78,8 +78,8 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """Numbers of companions; how often each target sounds in each of the blocks for each; and how many runs of the whole
 experiment an encoder hears whose clips last `SHORT_SECONDS`, as the ear-like bank's do. Of longer clips it hears fewer,
-by the square of their length, at least one run. Runs are alike, so that readers learn from equally many clips whoever
-listens. In the first of them, `whole`, the parts are played as well."""
+in inverse proportion to their length, at least one run. Runs are alike, so that readers learn from equally many clips
+whoever listens. In the first of them, `whole`, the parts are played as well."""
 
 DENSEST = 32
 AIM = 1.7
@@ -139,7 +139,7 @@ def density_scaling(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     quiet = yield from _quiet_enough(ear, rng, clock)
     groups = {level: tuple(site for site in ear.sites if quiet[site] == level) for level in sorted(set(quiet.values()))}
     played: dict[float, list[Run]] = {}
-    runs_each = max(1, round(size["runs"] * (SHORT_SECONDS / seconds) ** 2 / len(groups)))
+    runs_each = max(1, round(size["runs"] * SHORT_SECONDS / seconds / len(groups)))
     for level in groups:
         noise = clock | {"quiet_db": level}
         played[level] = [

@@ -47,13 +47,14 @@ def test_what_is_not_applicable_is_listed(spec: str) -> None:
 
 
 class Slow:
-    """One number for each second of sound, and a latent at a hop that is no whole number: nothing folds exactly."""
+    """Two samples a frame, at a hop that is no whole number: nothing folds exactly."""
 
     name, sample_rate, reference = "slow", 8_000, False
     frame_rates = {"stack_end": 60.0, "latent": 60.0}  # noqa: RUF012
     margin_seconds = {"stack_end": 0.0, "latent": 0.0}  # noqa: RUF012
 
     def listen(self, waveforms: Any) -> dict[str, np.ndarray]:
+        """Two samples a frame."""
         clips = np.asarray(waveforms)
         frames = int(clips.shape[1] / 8_000 * 60.0)
         starts = (np.arange(frames) * 8_000 / 60.0).astype(int)
