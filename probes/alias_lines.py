@@ -14,6 +14,8 @@ Reader      linear, complex: the members' amplitudes from the channels at their 
             Wherry 1931): what a reader finds that has heard endlessly many sounds. Held out, a reader of n sounds finds
             less by 1 - R2 times d / (n - d), which would count against codes of many channels. Where all the components
             cannot be used it errs a little to the low side (by .02 for 512 channels and 400 sounds of 256 members).
+            The amplitudes' mean square is drawn like the rest, and what is left re it comes out too large by
+            (1 - share left) / n: corrected, or one in twelve intervals of a code that keeps nine tenths would miss it.
             Ridge regression, one strength for all members of a class, chosen by leave-one-out error and held out the
             same way: its R2 is that of n sounds, but less noisy from member to member.
 """
@@ -176,7 +178,8 @@ class Components:
     def r2(self, amplitudes: Complex) -> Floats:
         """R2 of a least-squares reader that has heard endlessly many sounds, 'members': adjusted R2."""
         sounds = len(self.left)
-        return np.asarray(1.0 - self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used))
+        error = self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used)
+        return np.asarray(1.0 - error * (1.0 - (1.0 - error) / sounds))
 
     def residuals(self, amplitudes: Complex) -> tuple[Floats, Floats]:
         """Squared residuals re the mean square of each member, 'sounds members', and leverages, 'sounds'."""

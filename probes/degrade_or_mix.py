@@ -63,7 +63,7 @@ from .hearing import Answer, Ear, Listen, Probe
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, jackknife_two_way
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(0.1, 0.05)
 
 NOISE = 1e-5
@@ -147,6 +147,7 @@ class _Blocks:
         residual = self.residual.sum(axis=1) - (self.influence * ~kept).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             error = residual / (sounds - self.parameters) / ((self.amplitude * kept).sum(axis=1) / sounds)
+            error *= 1.0 - (1.0 - error) / sounds
         return np.where(sounds > self.parameters, 1.0 - error, np.nan)
 
 

@@ -78,8 +78,9 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 """Numbers of companions; how often each target sounds in each of the blocks for each; and how many runs of the whole
 experiment an encoder hears whose clips last `SHORT_SECONDS`, as the ear-like bank's do. Of longer clips it hears fewer,
-in inverse proportion to their length, at least one run. Runs are alike, so that readers learn from equally many clips
-whoever listens. In the first of them, `whole`, the parts are played as well."""
+in inverse proportion to their length, at least one run; where that is more than twice its due, it hears no parts, and
+the fewest and the most companions alone: what lies between has a weight of a hundredth in the slope. Runs are alike, so
+that readers learn from equally many clips whoever listens. In the first of them, `whole`, the parts are played too."""
 
 DENSEST = 32
 AIM = 1.7
@@ -139,12 +140,15 @@ def density_scaling(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     quiet = yield from _quiet_enough(ear, rng, clock)
     groups = {level: tuple(site for site in ear.sites if quiet[site] == level) for level in sorted(set(quiet.values()))}
     played: dict[float, list[Run]] = {}
-    runs_each = max(1, round(size["runs"] * SHORT_SECONDS / seconds / len(groups)))
+    affordable = size["runs"] * SHORT_SECONDS / seconds / len(groups)
+    runs_each = max(1, round(affordable))
+    companions, whole = size["companions"], size["whole"]
+    if affordable < 0.5:
+        companions, whole = (companions[0], companions[-1]), 0
     for level in groups:
         noise = clock | {"quiet_db": level}
         played[level] = [
-            _run(rng, size["companions"], size["present"], noise, whole=index < size["whole"])
-            for index in range(runs_each)
+            _run(rng, companions, size["present"], noise, whole=index < whole) for index in range(runs_each)
         ]
     shuffle = int(rng.integers(2**31))
     requests = []
@@ -446,7 +450,9 @@ def _least(own: Measurement) -> str | None:
 def _null(own: Measurement, ear: Measurement, observed: float) -> Null:
     """Shuffle targets between encoder and bank."""
     weights = _weights(own.figures["companions"])
-    areas = np.concatenate([np.array(own.figures["areas"]), np.array(ear.figures["areas"])], axis=1)
+    # Who hears long clips hears fewer numbers of companions than the bank.
+    shared = [ear.figures["companions"].index(each) for each in own.figures["companions"]]
+    areas = np.concatenate([np.array(own.figures["areas"]), np.array(ear.figures["areas"])[shared]], axis=1)
     count = len(own.figures["areas"][0])
 
     def slopes(order: NDArray[np.intp]) -> float:

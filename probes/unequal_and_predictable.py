@@ -19,13 +19,13 @@ Measured    R2(f) of the complex amplitude by least squares on the channels at t
 Formula     effect = partial Spearman correlation of rho and R2 over the members of a class, given log p and log f; mean
             over families; mean over classes. Given p, because that loud partials survive needs no theory; given f,
             because all else that falls along frequency would do as well.
-Not applicable where there is no derivative at rest (pools of maxima, power detectors) and the encoder offers no linear
-            variant either, so no v; its linear variant gives v where it has one, from weights alone.
-Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`), as in a code with more channels than members; where the order of the
-            members, given p and f, is noise: the reliability of R2's ranks, from its scores on even and odd sounds,
-            would keep even a perfect prediction below `CEILING` (Spearman 1904, Brown 1910); and where rho follows from
-            p and f alone, so that nothing is left to predict (a single channel). Families of which this is true have no
-            say; a prediction must not be refuted by noise.
+Not applicable where there is no derivative at rest (pools of maxima, power detectors), so no v, and no linear variant
+            of the encoder either, which has the same v from weights alone.
+Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`), as in a code with more channels than
+            members; where the order of the members, given p and f, is noise: the reliability of R2's ranks, from its
+            scores on even and odd sounds, would keep even a perfect prediction below `CEILING` (Spearman 1904, Brown
+            1910); and where rho follows from p and f alone, so that nothing is left to predict (a single channel).
+            Families of which this is true have no say; a prediction must not be refuted by noise.
 Parts       Unequal: spread of R2 over the members, from the covariance of its scores on even and odd sounds, so that
             noise does not count. Against received power: the same correlation given log p |v|^2 as well, which leaves
             what competition adds; the harder claim. Baselines: received power p |v|^2 and gain |v| in place of rho,
