@@ -29,9 +29,10 @@ Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`), as
 Parts       Unequal: spread of R2 over the members, from the covariance of its scores on even and odd sounds, so that
             noise does not count. Against received power: the same correlation given log p |v|^2 as well, which leaves
             what competition adds; the harder claim. Baselines: received power p |v|^2 and gain |v| in place of rho,
-            power alone. Shuffled: rho with the answers dealt to other members. Each family. Budget: by counting, sum of
-            rho <= number of channels; what is left of it by the sum of the measured R2 (adjusted for the number of
-            sounds).
+            power alone; rho from the weights of another seed, untrained, on the same sounds, where such encoders are
+            known: what the architecture tells without the weights. Shuffled: rho with the answers dealt to other
+            members. Each family. Budget: by counting, sum of rho <= number of channels; what is left of it by the sum
+            of the measured R2 (adjusted for the number of sounds).
 Interval    jackknife over alias classes, 12; members of one class compete and are not independent.
 Null        rho dealt to other members within its class.
 Thresholds  .3: a tenth of what p and f leave in the ranks; .1: a hundredth.
@@ -46,7 +47,7 @@ Sources     Ribeiro & Schön, How Convolutional Neural Networks Deal with Aliasi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,9 @@ DRAWS = {"quick": 99, "standard": 499, "thorough": 999}
 POINTS = 480
 """Points of the picture at most."""
 
+GRID = "grid"
+"""Figure that holds a `Grid`, until the encoder has been compared with its company; no plain numbers."""
+
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
@@ -105,6 +109,26 @@ def unequal_and_predictable(ear: Ear, rng: np.random.Generator, effort: str) -> 
         for site in play.group.sites:
             measurements[site] = play.measure(site, heard, np.random.default_rng(rng.integers(2**63)))
     return {site: measurements[site] for site in ear.sites}
+
+
+def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
+    """Add what the weights of another encoder of this architecture would have predicted; it heard the same sounds."""
+    figures = dict(own.figures)
+    mine, theirs = figures.pop(GRID, None), company[0].figures.get(GRID) if company else None
+    if mine is None or theirs is None:
+        return replace(own, figures=figures)
+    rows = [
+        _partials(other.rho, each.r2, (each.power, mine.hz))
+        for each, other in zip(mine.families, theirs.families, strict=True)
+        if each.name in mine.speaking and other.rho.shape == each.r2.shape
+    ]
+    part = Part(
+        name="baseline: another seed's weights",
+        effect=_over_classes(np.stack(rows), "Spearman(rho of another seed, R2 | p, f)") if rows else None,
+        threshold=THRESHOLD,
+        note="the same architecture, untrained, heard the same sounds: what the architecture tells without the weights",
+    )
+    return replace(own, figures=figures, parts=(*own.parts, part))
 
 
 def _without(site: str, reason: str, *, not_applicable: bool = False) -> Measurement:
@@ -141,6 +165,15 @@ class Family:
         half = _partials(self.halves[0], self.halves[1], (self.power, hz))
         mean = float(half[np.isfinite(half)].mean()) if np.isfinite(half).any() else 0.0
         return float(np.sqrt(max(2 * mean / (1 + mean), 0.0)))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All families at one site, those that speak, and log f: what is needed to compare with another encoder."""
+
+    families: Sequence[Family]
+    speaking: Sequence[str]
+    hz: Floats
 
 
 class _Play:
@@ -207,7 +240,8 @@ class _Play:
             parts=tuple(parts),
             null=None if effect is None else self._null(speaking, hz, effect, rng),
             sounds=self._sounds(),
-            figures=self._figures(families, channels, site) | {"ceiling": ceilings},
+            figures=self._figures(families, channels, site)
+            | {"ceiling": ceilings, GRID: Grid(families, [each.name for each in speaking], hz)},
         )
 
     def _family(

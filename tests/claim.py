@@ -59,6 +59,10 @@ class Claim:
     """Encoders that the claim is about, whoever else is on trial; none: those that the user names."""
     company: Callable[[str], tuple[str, ...]] | None = None
     """Encoders that an encoder (by its spec) is compared with; the same probe hears each, on draws of its own."""
+    same_draws: bool = False
+    """Company hears the very sounds that the encoder hears, not draws of its own."""
+    company_is_optional: bool = False
+    """The question can be asked of an encoder without company as well."""
     compare: Callable[[Measurement, Sequence[Measurement]], Measurement] | None = None
     """An encoder's measurement and those of its company, at one site -> the measurement that decides."""
 

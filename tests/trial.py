@@ -247,7 +247,7 @@ class Bench:
                 if not set(ear.sites) & set(each.sites):
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
-                draws = generator(each.family or each.id, self.seed, where)
+                draws = generator(each.family or each.id, self.seed, 0 if each.same_draws else where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
             self._heard |= hear(listener, probes, progress=partial(self.say, spec))
         heard = self._heard[claim.id, spec, place]
@@ -301,7 +301,7 @@ class Bench:
             return dict.fromkeys(claim.sites, lacks)
         ear = ear_of(listener, (*claim.beside, *claim.sites))
         out = {site: _no_site(site) for site in claim.sites if site not in ear.sites}
-        if claim.company is not None and not claim.companions(spec):
+        if claim.company is not None and not claim.company_is_optional and not claim.companions(spec):
             return out | dict.fromkeys(ear.sites, "there is nothing known to compare it with")
         found = claim.lacking(ear) if claim.lacking is not None else {}
         return out | {site: why for site, why in found.items() if site in claim.sites and site not in out}
