@@ -1,5 +1,6 @@
 """Alias classes on trial: what folding costs, what of it was predictable, and the twins that tell."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -291,6 +292,19 @@ def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.Mo
     record = Bench(seed=0, effort="quick").record(UNEQUAL, "drifting-decimator", "latent")
     assert record["verdict"] == "invalid"
     assert "graded-decimator should be supported" in record["reason"]
+
+
+def test_weights_of_another_encoder_predict_what_they_have_in_common() -> None:
+    """Its own predict as well as before; those of one whose soft answers belong to other frequencies, nothing."""
+    own = known(UNEQUAL.id, "graded-decimator")
+    itself = UNEQUAL.compare(own, [own])
+    name = "baseline: another seed's weights"
+    assert part(itself, name).value == pytest.approx(effect_of(UNEQUAL, "graded-decimator").value)
+    assert abs(part(UNEQUAL.compare(own, [known(UNEQUAL.id, "drifting-decimator")]), name).value) < 0.1
+    alone = UNEQUAL.compare(own, [])
+    assert name not in [each.name for each in alone.parts]
+    for each in (itself, alone):
+        json.dumps(dict(each.figures))
 
 
 def test_partial_correlation_does_not_reward_what_is_given() -> None:
