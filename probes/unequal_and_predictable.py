@@ -86,7 +86,7 @@ POINTS = 480
 """Points of the picture at most."""
 
 GRID = "grid"
-"""Figure that holds a `Grid`, until the encoder has been compared with its company; no plain numbers."""
+"""Figure that holds what `compare` needs, until the encoder has been compared with its company: arrays."""
 
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -118,9 +118,9 @@ def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
     if mine is None or theirs is None:
         return replace(own, figures=figures)
     rows = [
-        _partials(other.rho, each.r2, (each.power, mine.hz))
-        for each, other in zip(mine.families, theirs.families, strict=True)
-        if each.name in mine.speaking and other.rho.shape == each.r2.shape
+        _partials(theirs[name]["rho"], mine[name]["r2"], (mine[name]["power"], mine["hz"]))
+        for name in mine["speaking"]
+        if theirs[name]["rho"].shape == mine[name]["r2"].shape
     ]
     part = Part(
         name="baseline: another seed's weights",
@@ -165,15 +165,6 @@ class Family:
         half = _partials(self.halves[0], self.halves[1], (self.power, hz))
         mean = float(half[np.isfinite(half)].mean()) if np.isfinite(half).any() else 0.0
         return float(np.sqrt(max(2 * mean / (1 + mean), 0.0)))
-
-
-@dataclass(frozen=True)
-class Grid:
-    """All families at one site, those that speak, and log f: what is needed to compare with another encoder."""
-
-    families: Sequence[Family]
-    speaking: Sequence[str]
-    hz: Floats
 
 
 class _Play:
@@ -241,7 +232,7 @@ class _Play:
             null=None if effect is None else self._null(speaking, hz, effect, rng),
             sounds=self._sounds(),
             figures=self._figures(families, channels, site)
-            | {"ceiling": ceilings, GRID: Grid(families, [each.name for each in speaking], hz)},
+            | {"ceiling": ceilings, GRID: _grid(families, [each.name for each in speaking], hz)},
         )
 
     def _family(
@@ -393,6 +384,12 @@ class _Play:
             "twin": self.twin.source(site),
             "derivative_missed": missed if np.isfinite(missed) else None,
         }
+
+
+def _grid(families: Sequence[Family], speaking: Sequence[str], hz: Floats) -> dict[str, Any]:
+    """What is needed to compare with another encoder: of all families, and which of them speak; log f."""
+    kept = {each.name: {"rho": each.rho, "r2": each.r2, "power": each.power} for each in families}
+    return {"speaking": list(speaking), "hz": hz, **kept}
 
 
 def _left_of(values: Floats, given: Sequence[Floats]) -> Floats | None:

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import plots, wording
+from . import files, plots, wording
+from .consistency import contradictions
 from .schema import validate
 
 Record = Mapping[str, Any]
@@ -190,6 +191,7 @@ def _render(report: dict[str, Any], *, excerpt: bool) -> str:
         not_run=_not_run(report),
         sounds_shown=any(sound.flac for section in sections for sound in section.sounds),
         environment=list(_flat(report["environment"])),
+        contradictions=list(contradictions(report)),
         wording=wording,
     )
     return _UNPRINTABLE.sub("\ufffd", page)
@@ -211,9 +213,7 @@ def save(page: str, path: str | Path) -> Path:
     Raises:
         OSError: if the file cannot be written.
     """
-    path = Path(path)
-    path.write_text(page, encoding="utf-8", newline="\n")
-    return path
+    return files.write(path, page)
 
 
 class _Ids:
@@ -248,7 +248,7 @@ def _environment() -> Environment:
 
 
 def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:

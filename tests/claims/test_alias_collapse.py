@@ -3,7 +3,7 @@
 import pytest
 
 from testtone.probes import alias_collapse as probe
-from testtone.probes import alias_lines
+from testtone.probes import alias_lines, margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -18,6 +18,7 @@ CLAIM = Claim(
     probe=probe.alias_collapse,
     lacking=alias_lines.nothing_folds,
     threshold=probe.THRESHOLD,
+    margin=margins.ALIAS_COLLAPSE,
     controls=(
         Control(encoder="bare-decimator", expected="supported"),
         Control(encoder="polyphase", expected="refuted"),
