@@ -275,3 +275,17 @@ def test_noise_is_as_dense_at_every_sample_rate_and_leaves_room() -> None:
 def test_more_targets_than_fit_are_refused() -> None:
     with pytest.raises(NoSuchDesignError, match="leave companions no room"):
         density.spread_targets(np.random.default_rng(0), 20, sample_rate=24_000, frame_rates=[75.0])
+
+
+def test_who_hears_fewer_densities_is_compared_at_those() -> None:
+    """Encoders of long clips hear the fewest and the most companions alone; the bank hears what lies between too."""
+    bank = known("power-filterbank")
+    figures = dict(bank.figures)
+    middle = dict(figures) | {
+        "companions": [0, 4, 32],
+        "areas": [figures["areas"][0], [0.0] * len(figures["areas"][0]), figures["areas"][-1]],
+    }
+    own = dataclasses.replace(bank, figures=dict(figures) | {"d_prime": [2.2, 1.9]})
+    plain, fewer = (probe.compare(own, [each]) for each in (bank, dataclasses.replace(bank, figures=middle)))
+    assert fewer.null == plain.null
+    assert effect_of(fewer).value == effect_of(plain).value == 0.0
