@@ -124,7 +124,7 @@ class Bench:
                 return record | {FAULT: fault, "reason": fault}
             measurement = self._compared(claim, spec, measurement)
         if measurement is None:
-            reason = self._lacks(claim, spec) or f"the encoder has no site {site!r}"
+            reason = self._lacks(claim, spec) or _no_site(site)
             return record | {"verdict": "not-applicable", "reason": reason}
         record |= _measured(measurement, claim)
         record["sounds"] = self._sounds(measurement, spec)
@@ -332,7 +332,7 @@ class Bench:
                 if remembered is not None:
                     self._heard[key] = remembered
                     continue
-                draws = generator(each.family or each.id, self.seed, where)
+                draws = generator(each.family or each.id, self.seed, 0 if each.same_draws else where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
             before = None if self.memory is None or not probes else self.memory.answers(listener)
             new = hear(listener, probes, progress=partial(self.say, spec), answers_before=before)
@@ -389,6 +389,31 @@ class Bench:
         if claim.needs_level is None or not normalises:
             return None
         return f"the encoder keeps no level ({normalises}): {claim.needs_level}"
+
+    def not_applicable(self, claim: Claim, spec: str) -> dict[str, str]:
+        """Return the sites of a claim at which it is not applicable to an encoder, and why, without hearing a sound.
+
+        The encoder says of itself what sites it offers, and is heard for nothing but its margins. A probe may find more
+        in its answers: a code without a derivative at rest, say.
+
+        Raises:
+            EncoderFault: if the encoder breaks its promise.
+            EncoderSpecError: if the spec leads to no encoder.
+        """
+        listener = self._listener(spec)
+        if isinstance(listener, str):
+            raise specs.EncoderSpecError(listener)
+        if claim.on_trial and spec not in claim.on_trial:
+            return dict.fromkeys(claim.sites, f"the claim is about {', '.join(claim.on_trial)}, and asked of no other")
+        lacks = self._lacks(claim, spec)
+        if lacks is not None:
+            return dict.fromkeys(claim.sites, lacks)
+        ear = ear_of(listener, (*claim.beside, *claim.sites))
+        out = {site: _no_site(site) for site in claim.sites if site not in ear.sites}
+        if claim.company is not None and not claim.company_is_optional and not claim.companions(spec):
+            return out | dict.fromkeys(ear.sites, "there is nothing known to compare it with")
+        found = claim.lacking(ear) if claim.lacking is not None else {}
+        return out | {site: why for site, why in found.items() if site in claim.sites and site not in out}
 
     def _control(self, claim: Claim, spec: str, expected: str, site: str) -> dict[str, Any]:
         """What the probe found on a reference encoder, at the same site or, as most have but one, at its latent."""
@@ -588,6 +613,10 @@ def _p_value(effect: Effect | None, claim: Claim) -> float | None:
     above = statistics.one_sided_p(effect, claim.threshold.supported_above)
     below = 1 - statistics.one_sided_p(effect, claim.threshold.refuted_below)
     return float(min(above, below))
+
+
+def _no_site(site: str) -> str:
+    return f"the encoder has no site {site!r}"
 
 
 def _said(effect: Mapping[str, Any]) -> str:
