@@ -111,7 +111,6 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
         # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
         css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
     svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
-    playable = [sound for sound in section.sounds if _flac(report, sound)]
     results, more_results = list(section.results), 0
 
     def text(sounds: Sequence[Mapping[str, str]]) -> str:
@@ -147,8 +146,10 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
     if len(bare) > EMBED_BYTES:
         raise ValueError(f"claim {section.id[:40]!r} has texts too long for an embed of {EMBED_BYTES} bytes")
     sounds: list[Mapping[str, str]] = []
-    for sound in playable:
+    for sound in section.sounds:
         flac = _flac(report, sound)
+        if flac is None:
+            continue
         tried = text([*sounds, {"label": sound.label, "flac": flac}])
         if len(tried) <= EMBED_BYTES:
             sounds.append({"label": sound.label, "flac": flac})
@@ -224,7 +225,7 @@ def _write_embeds(
     report: dict[str, Any], folder: Path, sections: Sequence[Any], names: Mapping[str, str]
 ) -> Iterator[str]:
     place = _made(folder / "embed")
-    first = {}
+    first: dict[str, pictures.Picture] = {}
     for picture in pictures.taken(page.render(report), names):
         first.setdefault(picture.claim, picture)
     sizes = []
