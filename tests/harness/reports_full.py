@@ -75,7 +75,7 @@ FIGURES: dict[str, dict[str, Any]] = {
         "area": {"stratified": {"notes": 0.47, "triads": 0.53}, "plain": {"notes": 0.6, "triads": 0.7}}
     },
     "stable_across_contexts": {"auc_from_family_to_family": [[0.82, 0.71], [0.7, 0.76]]},
-    "stack_end_selectivity": {"coverage": {"first": [-1.5, -1.0], "here": [-3.3, -3.0, -2.0]}},
+    "stack_end_selectivity": {"coverage": {"first": [-1.5, -1.0], "here": [-3.3 + 0.1 * step for step in range(14)]}},
     "unequal_and_predictable": {
         "points": [
             {"family": family, "hz": hz, "rho": area / 2, "r2": area}
