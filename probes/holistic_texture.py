@@ -116,6 +116,7 @@ def _measure(
     ]
     reason = None if np.isfinite(effect.value) else "the code does not change with the partials present"
     orders = frozen if not heard else roved
+    spectrum = powers_by_order(design, averages if heard else frames, roved=heard).mean(axis=0)
     return Measurement(
         site=site,
         probe="holistic_texture",
@@ -125,7 +126,8 @@ def _measure(
         parts=tuple(parts),
         sounds=_sounds(design),
         figures={
-            "power_by_order": {"one partial": float(orders[:, 0].mean()), "interactions": float(orders[:, 1].mean())}
+            "power_by_order": {"one partial": float(orders[:, 0].mean()), "interactions": float(orders[:, 1].mean())},
+            "walsh": {"power_by_order": spectrum.tolist()},
         },
     )
 
@@ -147,6 +149,22 @@ def powers(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) -
     That power, noise included, makes sets comparable and favours neither order. Roved powers are products of different
     tokens and may come out below zero where there is nothing to find.
     """
+    power, scale, order = _spectrum(design, values, roved=roved)
+    return np.stack([power[:, order == 1].sum(axis=1), power[:, order >= 2].sum(axis=1)], axis=1) / scale[:, None]
+
+
+def powers_by_order(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) -> NDArray[np.float64]:
+    """The same for each order apart, ``'sets orders'``: single partials, pairs, triples and so on."""
+    power, scale, order = _spectrum(design, values, roved=roved)
+    return (
+        np.stack([power[:, order == each].sum(axis=1) for each in range(1, order.max() + 1)], axis=1) / scale[:, None]
+    )
+
+
+def _spectrum(
+    design: designs.PresenceFactorial, values: NDArray, *, roved: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.intp]]:
+    """Power of each Walsh coefficient ``'sets subsets'``, that of all changes ``'sets'``, and each subset's order."""
     sets, tokens, subsets = len(design.stimuli), len(design.stimuli[0]), len(design.stimuli[0][0])
     codes = values.reshape(sets, tokens, subsets, -1).astype(np.float64)
     walsh = walsh_transform(codes, axis=2)
@@ -155,7 +173,7 @@ def powers(design: designs.PresenceFactorial, values: NDArray, *, roved: bool) -
     same = gram[:, np.arange(tokens), np.arange(tokens)].mean(axis=1)
     power = (gram.sum(axis=(1, 2)) - tokens * same) / (tokens * (tokens - 1)) if roved else same
     scale = np.maximum(same[:, order > 0].sum(axis=1), np.finfo(float).tiny)
-    return np.stack([power[:, order == 1].sum(axis=1), power[:, order >= 2].sum(axis=1)], axis=1) / scale[:, None]
+    return power, scale, order
 
 
 def walsh_transform(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:

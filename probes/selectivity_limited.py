@@ -60,7 +60,10 @@ def _measure(site: str, tones: tuning.Tones, loud: NDArray, soft: NDArray) -> Me
             ),
         ),
         sounds=_sounds(tones),
-        figures={"coverage": {"octaves_re_all": np.sort(octaves).tolist(), "ear": ear}},
+        figures={
+            "coverage": {"octaves_re_all": np.sort(octaves).tolist(), "ear": ear},
+            "tuning": tuning.curves(tones.hz, squared),
+        },
     )
 
 

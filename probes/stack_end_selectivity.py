@@ -77,7 +77,10 @@ def _measure(site: str, tones: tuning.Tones, first: NDArray[np.float64], loud: A
         version=VERSION,
         effect=tuning.joined(terms[0].value, "octaves more selective than the first layer", *terms),
         sounds=((f"a tone of {tones.hz[len(tones.hz) // 2]:.0f} Hz", tones.loud[len(tones.hz) // 2]),),
-        figures={"coverage": {"first": np.sort(octaves[0]).tolist(), "here": np.sort(octaves[1]).tolist()}},
+        figures={
+            "coverage": {"first": np.sort(octaves[0]).tolist(), "here": np.sort(octaves[1]).tolist()},
+            "tuning": tuning.curves(tones.hz, here),
+        },
     )
 
 

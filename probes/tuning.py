@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,9 @@ LEAST_POWER = 0.5
 """A unit that saturates beyond this is read as if it grew with this power of amplitude."""
 
 BLOCKS = 12
+FLOOR_DB = -60.0
+"""What is softer is drawn as this."""
+
 SIZES = {"quick": 96, "standard": 192, "thorough": 384}
 FRAMES = 24
 
@@ -114,6 +118,28 @@ def coverage_octaves(tuning: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return log2 of the coverage of each unit that answers to any of the tones, for squared tuning 'units tones'."""
     answering = tuning[tuning.max(axis=1) > 0]
     return np.log2(answering.sum(axis=1) ** 2 / (tuning.shape[1] * np.square(answering).sum(axis=1)))
+
+
+def curves(hz: NDArray[np.float64], tuning: NDArray[np.float64], *, points: int = 64) -> dict[str, Any]:
+    """Return the tuning curves of the narrowest, the middle and the widest unit, for a picture.
+
+    Args:
+        hz: 'tones', frequencies that stand evenly on the ERB-number scale.
+        tuning: 'units tones', squared, largest 1.
+        points: at most so many tones; of neighbours that stand for one point the mean level is told.
+    """
+    answering = tuning[tuning.max(axis=1) > 0]
+    order = np.argsort(coverage_octaves(answering), kind="stable")
+    groups = np.array_split(np.arange(len(hz)), min(points, len(hz)))
+    chosen = {"the narrowest channel": order[0], "the middle one": order[len(order) // 2], "the widest": order[-1]}
+    decibels = 10.0 * np.log10(np.maximum(answering, 10.0 ** (FLOOR_DB / 10.0)))
+    return {
+        "hz": [float(hz[group].mean().round(1)) for group in groups],
+        "channels": [
+            {"name": name, "answer_db": [float(decibels[unit, group].mean().round(1)) for group in groups]}
+            for name, unit in chosen.items()
+        ],
+    }
 
 
 def ear_octaves(hz: NDArray[np.float64]) -> float:

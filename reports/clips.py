@@ -8,8 +8,6 @@ one ink and sixteen degrees of cover, so that they follow the paper.
 import base64
 import hashlib
 import json
-import struct
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +18,7 @@ from typing import Any
 from markupsafe import Markup
 
 from . import wording
+from .ink import png as png
 from .page import _UNPRINTABLE, _environment, _flat, save
 from .schema import check
 
@@ -27,8 +26,6 @@ Record = Mapping[str, Any]
 
 NOTHING_LEFT_DB = -30.0
 """Below this SI-SDR less than a thousandth of a sound's power is the clip; how much less says nothing."""
-
-_SHADES = 16
 
 
 @dataclass(frozen=True)
@@ -151,31 +148,6 @@ def si_sdr(db: Any) -> str:
     if value is not None and value < NOTHING_LEFT_DB:
         return f"below {wording.limit(NOTHING_LEFT_DB)}"
     return wording.number(db, decimals=1)
-
-
-def png(rows: Sequence[str]) -> bytes:
-    """Return rows of hexadecimal digits, the lowest first, as a picture: black ink, digit 0 bare, digit f full cover.
-
-    Raises:
-        ValueError: if the rows are of different lengths.
-    """
-    width = len(rows[0])
-    if any(len(row) != width for row in rows):
-        raise ValueError(f"rows of {sorted({len(row) for row in rows})} digits are no picture; all must be as long")
-    # Colour type 3 with 4 bits a pixel: two digits are a byte of the picture as they stand. Filter 0 before each row.
-    lines = b"".join(b"\0" + bytes.fromhex(row + "0" * (width % 2)) for row in reversed(rows))
-    cover = bytes(round(255 * shade / (_SHADES - 1)) for shade in range(_SHADES))
-    header = struct.pack(">IIBBBBB", width, len(rows), 4, 3, 0, 0, 0)
-    chunks = (
-        (b"IHDR", header),
-        (b"PLTE", bytes(3 * _SHADES)),
-        (b"tRNS", cover),
-        (b"IDAT", zlib.compress(lines, 9)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
 
 
 def _clips(gallery: Record) -> list[Clip]:

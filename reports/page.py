@@ -1,13 +1,17 @@
 """One report, one page: the report sorted the way a reader asks for it, poured into ``page.jinja``.
 
-The page needs nothing but itself. Its style is inlined and named by its hash in a content security policy that allows
-nothing else but sounds and pictures from ``data:`` addresses; there is no script, no link that leaves the page, no
-clock. Everything from the report goes through autoescape, so that an encoder named ``<script>`` is just an odd name.
+The page needs nothing but itself. Its style and its one small script are inlined and named by their hashes in a content
+security policy that allows nothing else but sounds and pictures from ``data:`` addresses; no link leaves the page, and
+there is no clock. The script adds buttons that copy; all else works without it. Everything from the report goes through
+autoescape, so that an encoder named ``<script>`` is just an odd name.
 """
 
 import base64
 import hashlib
+import json
+import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +23,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import files, plots, wording
+from . import drawing, figures, files, illustrations, plots, wording
+from .charts import Chart
 from .consistency import contradictions
 from .schema import validate
+from .sounds import Playlist, Sound, player, playlist
 
 Record = Mapping[str, Any]
 
@@ -88,16 +94,22 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A stimulus: with a player where it comes first and the report carries its sound; later, a link to there."""
+class Sight:
+    """A chart of one result, drawn.
 
-    label: str
-    sha256: str
-    anchor: str
-    flac: str | None = None
-    seconds: float | None = None
-    sample_rate: float | None = None
-    elsewhere: bool = False
+    Attributes:
+        encoder: the encoder's name.
+        site: the site.
+        title: what it shows.
+        note: a sentence below.
+        picture: an ``<svg>`` element.
+    """
+
+    encoder: str
+    site: str
+    title: str
+    note: str
+    picture: Markup
 
 
 @dataclass
@@ -110,7 +122,24 @@ class Section:
     stance: str
     results: list[Result] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
-    sounds: list[Sound] = field(default_factory=list)
+    sights: list[Sight] = field(default_factory=list)
+    """Of one site of each encoder."""
+    further_sights: list[Sight] = field(default_factory=list)
+    """Of its other sites."""
+    playlist: Playlist = field(default_factory=lambda: Playlist("", [], 0))
+    found: dict[str, list[Sound]] = field(default_factory=dict)
+    """What the search that found most found, to be heard: by the anchor of its result."""
+
+    @property
+    def look(self) -> str:
+        """What to look for in the pictures."""
+        return figures.look(self.id) if self.sights else ""
+
+    @property
+    def numbers(self) -> Markup:
+        """The numbers of the records as JSON, a record a line, to six digits."""
+        lines = (json.dumps(_bare(result.record), ensure_ascii=False) for result in self.results)
+        return Markup("[" + escape_text(",\n".join(lines)) + "]")
 
     @property
     def work(self) -> str:
@@ -132,15 +161,19 @@ class Section:
         return _level(part["effect"] for part in self.parts)
 
 
+Cell = tuple[list[Result], str | None, str]
+"""Results, why there are none where some were due, and the encoder and site in words."""
+
+
 @dataclass(frozen=True)
 class Matrix:
-    """Claims by encoders and sites. A cell holds results; an empty one may have a reason why nothing was run."""
+    """Claims by encoders and sites."""
 
     encoders: list[tuple[str, list[str]]]
-    rows: list[tuple[Section, list[tuple[list[Result], str | None]]]]
+    rows: list[tuple[Section, list[Cell]]]
 
     @property
-    def works(self) -> list[tuple[str, list[tuple[Section, list[tuple[list[Result], str | None]]]]]]:
+    def works(self) -> list[tuple[str, list[tuple[Section, list[Cell]]]]]:
         """The rows of each work that claims rest on."""
         return [(name, list(rows)) for name, rows in groupby(self.rows, key=lambda row: row[0].work)]
 
@@ -170,13 +203,15 @@ def _render(report: dict[str, Any], *, excerpt: bool) -> str:
     results = [_result(record, names, ids) for record in report["claims"]]
     sections = _sections(results, report, names, ids)
     decided = [r for r in results if r.record["agrees"] is not None]
-    css = _source("page.css")
+    css, script = _source("page.css"), _source("copy.js")
     template = _environment().get_template("page.jinja")
     page = template.render(
         report=report,
         excerpt=excerpt,
         css=Markup(css),
-        css_hash=base64.b64encode(hashlib.sha256(css.encode()).digest()).decode(),
+        css_hash=_hash(css),
+        script=Markup(script),
+        script_hash=_hash(script),
         title=report.get("title") or "What the encoder makes of it",
         on_trial=_on_trial(report),
         names=names,
@@ -189,12 +224,23 @@ def _render(report: dict[str, Any], *, excerpt: bool) -> str:
         sections=sections,
         matrix=_matrix(results, sections, report, names),
         not_run=_not_run(report),
-        sounds_shown=any(sound.flac for section in sections for sound in section.sounds),
+        sounds_shown=any(sound.flac for section in sections for sound in section.playlist.sounds),
+        repeat=_repeat(report),
+        shown=illustrations.shown(report, names, ids.new),
         environment=list(_flat(report["environment"])),
         contradictions=list(contradictions(report)),
         wording=wording,
     )
     return _UNPRINTABLE.sub("\ufffd", page)
+
+
+def _hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def escape_text(text: str) -> str:
+    """Return a text for between tags: quotes need no escape there, and a record holds many."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def write(report: dict[str, Any], path: str | Path) -> Path:
@@ -314,10 +360,96 @@ def _sections(results: Iterable[Result], report: Record, names: Mapping[str, str
     order = list(dict.fromkeys(section.work for section in sections.values()))
     sections = dict(sorted(sections.items(), key=lambda item: order.index(item[1].work)))
     heard: dict[str, Sound] = {}
+    encoders = {each["spec"]: each for each in report["encoders"]}
+    sounds = report.get("sounds") or {}
     for section in sections.values():
         section.figures.extend(_figures(section, names, ids))
-        section.sounds.extend(_sounds(section, report.get("sounds") or {}, heard, ids))
+        section.sights, section.further_sights = _sights(section, encoders, ids)
+        section.playlist = playlist((r.record for r in section.results), sounds, heard, ids.new)
+        worst = _worst(section, sounds)
+        if worst is not None:
+            section.found[worst.anchor] = [
+                player(key, sounds[key].get("label") or "what the search found", sounds, heard, ids.new)
+                for key in _found(worst.record, sounds)
+            ]
     return list(sections.values())
+
+
+def _worst(section: Section, sounds: Mapping[str, Record]) -> Result | None:
+    """Return the result whose search came closest to a counterexample, among those whose sound is there."""
+    searched = [r for r in section.results if _found(r.record, sounds)]
+    margins = [(wording.as_float(r.record["search"]["worst_margin"]), r) for r in searched]
+    known = [(margin, r) for margin, r in margins if margin is not None]
+    return min(known, key=lambda each: each[0])[1] if known else None
+
+
+def _found(record: Record, sounds: Mapping[str, Record]) -> list[str]:
+    """Return the hashes of at most four sounds of a search's worst case."""
+    named = (record["search"] or {}).get("sounds")
+    return [key for key in named if isinstance(key, str) and key in sounds][:4] if isinstance(named, list) else []
+
+
+def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tuple[list[Sight], list[Sight]]:
+    """Return the pictures that let one see the claim: of each encoder's latent or first site, and of its others."""
+    drawn: dict[str, dict[str, list[Sight]]] = {}
+    for result in section.results:
+        charts = figures.of(result.record, encoders.get(result.record["encoder"]))
+        if charts:
+            sights = drawn.setdefault(result.encoder, {}).setdefault(result.site, [])
+            sights.extend(_sight(result, chart, ids.new("sight", section.id)) for chart in charts)
+    first, further = [], []
+    for sites in drawn.values():
+        shown = "latent" if "latent" in sites else next(iter(sites))
+        first.extend(sites[shown])
+        further.extend(sight for site, sights in sites.items() if site != shown for sight in sights)
+    return first, further
+
+
+def _sight(result: Result, chart: Chart, anchor: str) -> Sight:
+    return Sight(result.encoder, result.site, chart.title, chart.note, drawing.draw(chart, ids=anchor))
+
+
+_NUMBERS = (
+    "id",
+    "encoder",
+    "site",
+    "stance",
+    "verdict",
+    "agrees",
+    "effect",
+    "threshold",
+    "controls",
+    "null",
+    "p",
+    "p_holm",
+)
+_OF_PART = ("name", "effect", "threshold", "verdict")
+
+
+def _bare(record: Record) -> dict[str, Any]:
+    """Return the numbers of a record: what was decided and by what. Figures and words stay in the JSON file."""
+    bare = {key: record[key] for key in _NUMBERS if record.get(key) is not None}
+    return _rounded(bare | {"parts": [{key: part[key] for key in _OF_PART} for part in record["parts"]]})
+
+
+def _rounded(value: Any) -> Any:
+    """Return a value with every float in it to six significant digits; what JSON cannot say becomes null."""
+    if isinstance(value, Mapping):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_rounded(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value
+
+
+def _repeat(report: Record) -> str:
+    """Return the command line with what it left unsaid: seed and effort, by which the same numbers come back."""
+    command = report["command"]
+    for option, value in (("--claims-seed", report["seed"]), ("--claims-effort", report.get("effort"))):
+        if "pytest" in command and option not in command and value is not None:
+            command += f" {option} {shlex.quote(str(value))}"
+    return command
 
 
 def _work(source: str | None) -> str:
@@ -423,26 +555,6 @@ def _plot_row(record: Record, *, group: str, label: str, sign: str = "", hollow:
     return plots.Row(group, label, remark, record["verdict"], value, low, high, hollow)
 
 
-def _sounds(section: Section, sounds: Mapping[str, Record], heard: dict[str, Sound], ids: _Ids) -> list[Sound]:
-    """Return a claim's stimuli, each once. Sounds are large: the page carries one once, later claims link to it."""
-    listed: dict[str, Sound] = {}
-    for stimulus in (s for result in section.results for s in result.record["stimuli"]):
-        key = stimulus["sha256"]
-        if key in listed:
-            continue
-        known = sounds.get(key)
-        label = stimulus["label"] or (known or {}).get("label") or "a stimulus without a name"
-        if key in heard:
-            listed[key] = Sound(label, key, heard[key].anchor, elsewhere=True)
-        elif known is None:
-            listed[key] = Sound(label, key, "")
-        else:
-            listed[key] = heard[key] = Sound(
-                label, key, ids.new("sound", key[:12]), known["flac"], known.get("seconds"), known.get("sample_rate")
-            )
-    return list(listed.values())
-
-
 def _matrix(results: list[Result], sections: list[Section], report: Record, names: Mapping[str, str]) -> Matrix:
     """Return the overview. Columns follow the report's encoders and the order in which sound passes the sites."""
     shown = {section.id for section in sections}
@@ -465,7 +577,7 @@ def _matrix(results: list[Result], sections: list[Section], report: Record, name
         cells = []
         for column in columns:
             found = [r for r in section.results if (r.encoder, r.site) == column]
-            cells.append((found, None if found else missing.get((section.id, *column))))
+            cells.append((found, None if found else missing.get((section.id, *column)), f"{column[0]}, {column[1]}"))
         rows.append((section, cells))
     return Matrix(encoders, rows)
 

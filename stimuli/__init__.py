@@ -8,6 +8,7 @@
 ``renders``    notes and MIDI pieces played by FluidSynth
 ``recordings`` audio files as sources; ``backgrounds``, recordings or ensembles for tones to stand in
 ``multisines`` dense periodic sounds; ``alias_classes``, whole alias classes of them
+``portraits``  what a sound looks like: spectrogram and waveform in a few digits
 ``folding``    which frequencies a chain of strides folds onto each other
 ``designs``    crossed factors and matched controls, shared by claims; those of groups of claims stand in
                ``presence`` (partials that are there or not), ``density`` (the same among companions),

@@ -30,6 +30,8 @@ class Ledger:
         self.records: dict[Case, dict[str, Any]] = {}
         self.encoders: dict[str, dict[str, Any]] = {}
         self.environment: dict[str, Any] = {}
+        self.illustrations: dict[str, dict[str, Any]] = {}
+        """What each encoder on trial makes of the sound that opens the page."""
         self.page: Path | None = None
         self.unwritten: str | None = None
         """Why there is no page though one was asked for."""
@@ -96,6 +98,8 @@ class Ledger:
         for encoder in payload["encoders"]:
             self.encoders.setdefault(encoder["spec"], encoder)
         self.environment = payload["environment"]
+        if payload.get("illustration"):
+            self.illustrations.setdefault(record["encoder"], payload["illustration"])
 
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
         """The report as a plain dict, the objects of ``report.json``; its order does not depend on who ran what."""
@@ -108,6 +112,9 @@ class Ledger:
         sounds: dict[str, Any] = {}
         for record in records:
             sounds |= record["sounds"]
+        illustrated = {spec: self.illustrations[spec] for spec in specs if spec in self.illustrations}
+        for each in reversed(illustrated.values()):
+            sounds[each["sha256"]] = each["sound"]
         tested = [self.encoders[spec] for spec in specs if spec in self.encoders]
         beside = [self.encoders[spec] for spec in sorted(set(self.encoders) - set(specs))]
         return {
@@ -130,6 +137,7 @@ class Ledger:
                     for case, why in sorted(self._without_verdict().items())
                 ],
             },
+            "illustrations": _illustrations(illustrated),
             "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
         } | (
             {}
@@ -278,16 +286,42 @@ def _markup(verdict: str, agrees: str) -> dict[str, bool]:
     return {"yellow": True} if verdict != "not-applicable" else {}
 
 
+def _illustrations(illustrated: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The data of the figures that open the page: one sound in several representations, a wave and its partials."""
+    from testtone.stimuli import portraits
+
+    return {
+        "representations": [
+            {"encoder": spec} | {key: value for key, value in each.items() if key != "sound"}
+            for spec, each in illustrated.items()
+        ],
+        "mixture": portraits.mixture(),
+    }
+
+
 def _playable(sound: Mapping[str, Any]) -> dict[str, Any]:
-    """A sound with its samples as FLAC: lossless, and the same bytes every time."""
+    """A sound with its samples as FLAC, and its portrait; a long one also with its opening, which is what a page plays.
+
+    FLAC is lossless, and gives the same bytes every time.
+    """
+    from testtone.stimuli import Stimulus, portraits
+
+    rate = sound["sample_rate"]
+    samples = Stimulus.from_truth(sound["truth"]).render(rate)
+    opening = portraits.opening(samples, rate)
+    heard = {"flac": _flac(samples, rate)} | portraits.portrait(samples, rate)
+    if opening is not None:
+        heard["opening"] = {"flac": _flac(opening, rate), "seconds": len(opening) / rate}
+    return dict(sound) | heard
+
+
+def _flac(samples: Any, sample_rate: int) -> str:
+    """16 bits a sample, in base64."""
     import soundfile
 
-    from testtone.stimuli import Stimulus
-
     memory = io.BytesIO()
-    samples = Stimulus.from_truth(sound["truth"]).render(sound["sample_rate"])
-    soundfile.write(memory, samples, sound["sample_rate"], format="FLAC", subtype="PCM_16")
-    return dict(sound) | {"flac": base64.b64encode(memory.getvalue()).decode("ascii")}
+    soundfile.write(memory, samples, sample_rate, format="FLAC", subtype="PCM_16")
+    return base64.b64encode(memory.getvalue()).decode("ascii")
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -34,6 +34,7 @@ from testtone.stimuli.recordings import Folder
 
 from . import disagreements
 from .claim import Claim
+from .illustrations import illustration
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -59,6 +60,7 @@ class Bench:
     wanted: dict[str, dict[tuple[str, int], Claim]] = field(default_factory=dict)
     """Encoder spec -> (claim id, place) -> claim: all that this session will ask, so that it is asked in one pass."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
+    _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
 
@@ -175,6 +177,14 @@ class Bench:
             "bandwidth_kbps": _plain(getattr(encoder, "bandwidth_kbps", None)),
             "unrepeatable": unrepeatable,
         }
+
+    def illustration(self, spec: str) -> dict[str, Any] | None:
+        """What an encoder on trial makes of the sound that opens the page; said once a session, None from then on."""
+        listener = self._listener(spec)
+        if spec in self._illustrated or isinstance(listener, str) or getattr(listener.encoder, "reference", False):
+            return None
+        self._illustrated.add(spec)
+        return illustration(listener)
 
     def fault(self, spec: str) -> str | None:
         """Why ``spec`` leads to no encoder, in one line; None if it leads to one."""
@@ -385,6 +395,8 @@ def entry(bench: Bench, claim: Claim, spec: str, site: str) -> dict[str, Any]:
         "record": record,
         "encoders": [bench.encoder(each) for each in specs_heard],
         "environment": bench.environment,
+        # An encoder that broke its promise is not asked again.
+        "illustration": None if FAULT in record else bench.illustration(spec),
     }
 
 
