@@ -47,7 +47,7 @@ class Scale:
 
     def _bent(self, value: float) -> float:
         value = tame(value)
-        return math.log10(max(value, 1e-100)) if self.log else value
+        return math.log10(max(value, 1 / LARGEST)) if self.log else value
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def scale(label: str, values: Iterable[float], *, also: Iterable[float] = (), lo
     """Return an axis that holds some values and some more, with a little air at both ends."""
     seen = [tame(value) for value in (*values, *also) if not math.isnan(value)]
     if log:
-        seen = [value for value in seen if value > 0] or [1.0]
+        seen = [max(value, 1 / LARGEST) for value in seen if value > 0] or [1.0]
         low, high = min(seen), max(seen)
         if high / low < 1.2:
             return Scale(label, low / 2, high * 2, log=True)

@@ -118,11 +118,11 @@ def _of_record(record: Record) -> Iterator[str]:
     yield from _of_verdict(record)
     if record["agrees"] is not agreement(said, record["stance"]):
         yield (
-            f"agrees={json.dumps(record['agrees'])}, but verdict={said!r} where the source says {record['stance']!r} "
-            f"makes it {json.dumps(agreement(said, record['stance']))}"
+            f"agrees={_json(record['agrees'])}, but verdict={said!r} where the source says {record['stance']!r} "
+            f"makes it {_json(agreement(said, record['stance']))}"
         )
     if record["known_disagreement"] and record["agrees"] is not False:
-        yield f"known_disagreement is given, but agrees={json.dumps(record['agrees'])}"
+        yield f"known_disagreement is given, but agrees={_json(record['agrees'])}"
 
 
 def _of_verdict(record: Record) -> Iterator[str]:
@@ -162,4 +162,9 @@ def _why(record: Record, threshold: Record | None) -> str:
     if low is None or high is None:
         return "no interval makes it"
     above, below = limits(threshold)
-    return f"the interval [{low:g}, {high:g}] with supported_above={above} and refuted_below={below} makes it"
+    against = f"supported_above={_json(above)} and refuted_below={_json(below)}"
+    return f"the interval [{low:g}, {high:g}] with {against} makes it"
+
+
+def _json(value: bool | float | None) -> str:
+    return json.dumps(value)

@@ -40,7 +40,7 @@ def sound(least_seconds: float) -> tuple[Stimulus, str]:
     seconds = max(len(CHORDS) * CHORD_SECONDS, least_seconds)
     if not renders.available():
         held = max(1.5, least_seconds)
-        notes = [stimuli.harmonic_complex(stimuli.hz_from_midi(midi), rms=0.05) for midi in CHORDS[0][1]]
+        notes = [stimuli.harmonic_complex(stimuli.hz_from_midi(m), rms=0.05, midi=float(m)) for m in CHORDS[0][1]]
         return (
             Stimulus.of(*notes, seconds=held, label="a C major chord"),
             "Three tones of eight partials each sound together, C, E and G, and stay: a C major chord on an organ "

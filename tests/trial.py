@@ -519,7 +519,8 @@ def entry(bench: Bench, claim: Claim, spec: str, site: str) -> dict[str, Any]:
         "record": record,
         "encoders": [bench.encoder(each) for each in specs_heard],
         "environment": bench.environment,
-        "illustration": bench.illustration(spec),
+        # An encoder that broke its promise is not asked again.
+        "illustration": None if FAULT in record else bench.illustration(spec),
     }
 
 
