@@ -21,12 +21,13 @@ ifneq "$(CURDIR)" "$(shell test -x $(VENV)/bin/python && cat $(READY) 2>/dev/nul
 .PHONY: $(READY)
 endif
 
-.PHONY: help claims test bench lint setup clean
+.PHONY: help claims test bench gallery lint setup clean
 
 help:
 	@echo 'make claims    set up, check the claims, write report.html and report.json'
 	@echo 'make test      set up, run the tests of testtone itself'
 	@echo 'make bench     set up, time the bundled encoders and print what each needs'
+	@echo 'make gallery   set up, make the page of reports/gallery again from its report.json'
 	@echo 'make lint      set up, run ruff and mypy'
 	@echo 'make setup     only set up: .venv with the versions of constraints.txt'
 	@echo 'make clean     remove .venv, caches and reports'
@@ -42,6 +43,10 @@ test: $(READY)
 
 bench: $(READY)
 	$(RUN) pytest tests/benchmarks --benchmark-columns=min,median,max,rounds $(ARGS)
+
+gallery: $(READY)
+	$(RUN) testtone.reports reports/gallery/report.json -o reports/gallery/index.html
+	$(RUN) testtone.reports export reports/gallery/report.json -o reports/gallery --only badge
 
 # mypy finds the folders under the name testtone through a link, as an installed package would show them.
 # It reads what ships: tests/harness hands wrong types over on purpose.

@@ -29,6 +29,7 @@ Sources   Spearman 1904, Am. J. Psychol. 15; Holm 1979, Scand. J. Statist. 6; Si
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,22 @@ def samples_of(ear: Ear, site: str, frames: int) -> tuple[int, int]:
     left, _ = ear.free(site)
     last = ear.least_seconds * ear.sample_rate if site in ear.shifted else hop
     return round(left * hop), round((left + frames - 1) * hop + last)
+
+
+def of_one(
+    ear: Ear, site: str, count: int, design: waveshapes.Neighbours, waves: Floats, frames: NDArray[Any]
+) -> float:
+    """The effect in a design of one tone, without an interval; nan where its code does not move."""
+    start, stop = samples_of(ear, site, count)
+    heard = frames.reshape(len(waves), -1).astype(np.float64)
+    table = _Table(design, waves[:, start:stop], heard, ear.sample_rate)
+    if not table.moves:
+        return float("nan")
+    families = range(len(design.families))
+    near = np.nanmean([table.near(family)[0] for family in families])
+    far = [table.far(family)[0] for family in families if design.families[family] != "noise"]
+    spoken = [each for each in far if np.isfinite(each)]
+    return float(min(near, 1.0 - np.mean(spoken))) if spoken else float("nan")
 
 
 class _Table:

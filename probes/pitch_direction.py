@@ -197,6 +197,19 @@ def _measure(
     )
 
 
+def of_one(design: designs.PitchesInContexts, averages: NDArray) -> float:
+    """The effect in a design of one pitch, another and two contexts, without an interval; nan where nothing moves."""
+    increments = _increments(design, averages)
+    if not increments.any():
+        return float("nan")
+    stability = Stability(design, increments)
+    r = max(stability.reliability(), 0.0)
+    value = stability.effect(np.ones(stability.shape, dtype=bool))
+    # Without any reliability there is no direction, stable or not: the cap of the effect is 0.
+    cap = PHASES * r / (1 + (PHASES - 1) * r)
+    return min(value, cap) if np.isfinite(value) else cap
+
+
 def _capped(effect: Effect, reliability: Effect) -> Effect:
     """The effect with its upper end no higher than the reliability of a 16-phase direction allows.
 

@@ -157,6 +157,15 @@ def _measure(
     )
 
 
+def of_one(design: designs.PitchesInContexts, averages: Floats, powers: Floats, *, oscillation: bool) -> float:
+    """How often the first pitch's own overlap in two contexts exceeds that of different pitches; nan without sets."""
+    if averages.shape[1] < FEWEST:
+        return float("nan")
+    values = floored(powers.astype(np.float64)) if oscillation else averages.astype(np.float64)
+    overlap = Overlap(design, values, label="")
+    return overlap.placement(0) if overlap.heard else float("nan")
+
+
 def floored(powers: Floats) -> Floats:
     """Return log powers 'sounds channels' with what lies far below a channel's mean power raised to a floor."""
     linear = np.maximum(np.exp(powers) - FLOOR, 0.0)
@@ -215,6 +224,10 @@ class Overlap:
     def area(self) -> Effect:
         """Same pitch against other pitches in other contexts, within timbres."""
         return self._estimate(f"area of overlaps, {self.label}", self._within)
+
+    def placement(self, pitch: int) -> float:
+        """The area for one pitch, over all pairs of contexts within timbres."""
+        return float(self._placements(self._within)[pitch].mean())
 
     def across_timbres(self) -> Effect:
         """The same, both in another context and another timbre."""

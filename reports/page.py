@@ -15,7 +15,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from . import drawing, figures, illustrations, plots, wording
+from . import drawing, figures, files, illustrations, plots, wording
 from .charts import Chart
+from .consistency import contradictions
 from .schema import validate
 from .sounds import Playlist, Sound, player, playlist
 
@@ -130,6 +131,11 @@ class Section:
     """What the search that found most found, to be heard: by the anchor of its result."""
 
     @property
+    def sounds(self) -> list[Sound]:
+        """What is heard with the claim."""
+        return self.playlist.sounds
+
+    @property
     def look(self) -> str:
         """What to look for in the pictures."""
         return figures.look(self.id) if self.sights else ""
@@ -227,6 +233,7 @@ def _render(report: dict[str, Any], *, excerpt: bool) -> str:
         repeat=_repeat(report),
         shown=illustrations.shown(report, names, ids.new),
         environment=list(_flat(report["environment"])),
+        contradictions=list(contradictions(report)),
         wording=wording,
     )
     return _UNPRINTABLE.sub("\ufffd", page)
@@ -257,9 +264,7 @@ def save(page: str, path: str | Path) -> Path:
     Raises:
         OSError: if the file cannot be written.
     """
-    path = Path(path)
-    path.write_text(page, encoding="utf-8", newline="\n")
-    return path
+    return files.write(path, page)
 
 
 class _Ids:
@@ -294,7 +299,7 @@ def _environment() -> Environment:
 
 
 def _source(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+    return resources.files(__package__ or "").joinpath(name).read_text(encoding="utf-8")
 
 
 def _distinct(items: Iterable[Any]) -> list[Any]:

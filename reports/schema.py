@@ -133,6 +133,11 @@ def _minimum(value: Any, limit: float, place: str, _: Any) -> Iterator[str]:
         yield f"{place}={_brief(value)} is below {limit}"
 
 
+def _maximum(value: Any, limit: float, place: str, _: Any) -> Iterator[str]:
+    if _is(value, "number") and value > limit:
+        yield f"{place}={_brief(value)} is above {limit}"
+
+
 def _pattern(value: Any, limit: str, place: str, _: Any) -> Iterator[str]:
     if isinstance(value, str) and not re.search(limit, value):
         yield f"{place}={_brief(value)} does not match {limit}"
@@ -148,6 +153,7 @@ _CHECKS: Mapping[str, Callable[[Any, Any, str, Mapping[str, Any]], Iterator[str]
     "minItems": _min_items,
     "maxItems": _max_items,
     "minimum": _minimum,
+    "maximum": _maximum,
     "pattern": _pattern,
 }
 

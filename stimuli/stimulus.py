@@ -195,6 +195,10 @@ class Stimulus:
         """Return the notes of the renders as a ``pretty_midi.PrettyMIDI``; see ``renders.to_midi``."""
         return renders.to_midi(self.sources, seconds=self.seconds)
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print the label: hypothesis and notebooks show a sound as a person would say it."""
+        printer.text(f"<Stimulus {self.label}, {self.seconds:g} s>" if self.label else repr(self))
+
     def _noises(self, *, at_snr: bool) -> list[Noise]:
         return [each for each in self.sources if isinstance(each, Noise) and (each.rms is None) == at_snr]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
+from testtone.probes.margins import Margin
 from testtone.probes.records import Measurement, Threshold
 
 STANCES = ("holds", "does-not-hold", "open")
@@ -59,6 +60,12 @@ class Claim:
     compare: Callable[[Measurement, Sequence[Measurement]], Measurement] | None = None
     """An encoder's measurement and those of its company, at one site -> the measurement that decides."""
 
+    margin: Margin | None = None
+    """What the claim says of one case, for a search (``--claims-search``); None where it says nothing of one."""
+    universal: str = ""
+    """The words of the quote that speak of all cases, if it does: one counterexample then refutes. "Regardless of" is
+    such a word; "can", "could" and "in general" are not, and a quote that denies such a sentence has none."""
+
     def __post_init__(self) -> None:
         unknown = set(self.sites) - set(SITES)
         if unknown or not self.sites:
@@ -72,6 +79,8 @@ class Claim:
                 f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
                 "which it is refuted: a probe that cannot say both says nothing"
             )
+        if self.universal and (self.margin is None or self.universal not in self.quote):
+            raise ValueError(f"universal={self.universal!r} of {self.id!r} must stand in its quote, and needs a margin")
         if (self.company is None) != (self.compare is None):
             raise ValueError(f"{self.id!r} must have both company and compare, or neither")
 

@@ -7,9 +7,10 @@ import datetime
 import io
 import json
 import os
+import re
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +35,66 @@ class Ledger:
         self.page: Path | None = None
         self.unwritten: str | None = None
         """Why there is no page though one was asked for."""
-        self._started = time.time()
+        self.shard: tuple[int, int] | None = None
+        """Index from 1 on, and how many there are, if this run is a part of one."""
+        self.elsewhere: dict[Case, str] = {}
+        """What runs in another shard: why it does not run here."""
+        self.on_trial: dict[str, None] = {}
+        """Specs of the encoders on trial in all shards, in the order of collection."""
+        self.works: set[str] = set()
+        """The works that the claims of all shards rest on."""
+        self.named: dict[Case, None] = {}
+        """What workers said by the names of their tests; used if none lived to say it in full."""
+        self.deselected = 0
+        """Cases that -k or the like left out."""
+        self._started = time.monotonic()
 
     def expect(self, cases: Iterable[tuple[Any, str, str]]) -> None:
         """Note what is going to run."""
         self.expected.update(dict.fromkeys((claim.id, spec, site) for claim, spec, site in cases))
 
+    def share_out(self, cases: Iterable[tuple[tuple[Any, str, str], int]]) -> None:
+        """Note the cases of all shards, each with the number of its shard."""
+        assert self.shard is not None
+        index, of = self.shard
+        for (claim, spec, site), share in cases:
+            self.on_trial.setdefault(spec)
+            self.works.add(work(claim.source))
+            if share != index:
+                self.elsewhere[claim.id, spec, site] = f"is in shard {share}/{of}"
+
+    def told(self) -> dict[str, Any]:
+        """What a worker of xdist tells the controller, besides what it expected."""
+        return {
+            "shard": self.shard and list(self.shard),
+            "elsewhere": [[*case, why] for case, why in self.elsewhere.items()],
+            "on_trial": list(self.on_trial),
+            "works": sorted(self.works),
+            "deselected": self.deselected,
+        }
+
+    def learn(self, told: Mapping[str, Any] | None) -> None:
+        """Take in what a worker told."""
+        if not told:
+            return
+        self.shard = told["shard"] and tuple(told["shard"])
+        self.elsewhere |= {(claim, spec, site): why for claim, spec, site, why in told["elsewhere"]}
+        self.on_trial |= dict.fromkeys(told["on_trial"])
+        self.works |= set(told["works"])
+        self.deselected = told["deselected"]
+
+    @property
+    def unfit(self) -> list[Case]:
+        """Cases whose probe may not judge, or whose encoder broke its promise."""
+        return [case for case, record in self.records.items() if record["verdict"] in ("invalid", None)]
+
     def enter(self, payload: Mapping[str, Any]) -> None:
         """Take in what one test found."""
         record = payload["record"]
-        self.records[record["id"], record["encoder"], record["site"]] = record
+        case = (record["id"], record["encoder"], record["site"])
+        # Once its control has failed, a probe does not judge for the rest of the run.
+        if self.records.get(case, record)["verdict"] != "invalid" or record["verdict"] == "invalid":
+            self.records[case] = record
         for encoder in payload["encoders"]:
             self.encoders.setdefault(encoder["spec"], encoder)
         self.environment = payload["environment"]
@@ -52,7 +103,7 @@ class Ledger:
 
     def report(self, *, command: str, seed: int, effort: str) -> dict[str, Any]:
         """The report as a plain dict, the objects of ``report.json``; its order does not depend on who ran what."""
-        specs = list(dict.fromkeys(spec for _, spec, _ in self.expected))
+        specs = list(self.on_trial) or list(dict.fromkeys(spec for _, spec, _ in self.expected))
         records = sorted(
             (record for record in self.records.values() if record["verdict"] is not None),
             key=lambda each: (each["id"], _place(specs, each["encoder"]), _place(_SITES, each["site"])),
@@ -70,16 +121,17 @@ class Ledger:
             "schema": SCHEMA,
             "title": "Claims about audio encoders",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - self._started, 3),
+            "seconds": round(time.monotonic() - self._started, 3),
             "command": command,
             "seed": seed,
             "effort": effort,
             "environment": self.environment,
             "encoders": tested + beside,
             "claims": [{key: value for key, value in record.items() if key != "sounds"} for record in records],
-            "out_of_scope": out_of_scope({work(record["source"]) for record in records}),
+            "out_of_scope": out_of_scope(self.works | {work(record["source"]) for record in records}),
             "exit": {
                 "ran": len(records),
+                "deselected": self.deselected,
                 "not_run": [
                     dict(zip(("id", "encoder", "site"), case, strict=True)) | {"why": why}
                     for case, why in sorted(self._without_verdict().items())
@@ -87,12 +139,18 @@ class Ledger:
             },
             "illustrations": _illustrations(illustrated),
             "sounds": {sha256: _playable(sounds[sha256]) for sha256 in sorted(sounds)},
-        }
+        } | (
+            {}
+            if self.shard is None
+            else {"shard": {"index": self.shard[0], "of": self.shard[1], "on_trial": list(self.on_trial)}}
+        )
 
     def _without_verdict(self) -> dict[Case, str]:
         """What was to run and has no verdict, and why: a fault of the encoder, or an end before its turn."""
-        missing = {case: "did not run to its end" for case in self.expected if case not in self.records}
-        return missing | {case: record["reason"] for case, record in self.records.items() if record["verdict"] is None}
+        expected = self.expected or self.named
+        missing = {case: "did not run to its end" for case in expected if case not in self.records}
+        faults = {case: record["reason"] for case, record in self.records.items() if record["verdict"] is None}
+        return self.elsewhere | missing | faults
 
     def write(self, page: Path, *, command: str, seed: int, effort: str) -> None:
         """Write the page and, beside it, its data; each is whole or not there."""
@@ -135,6 +193,30 @@ class Ledger:
                 {"bold": True},
             )
         )
+        invalid = [case for case, record in self.records.items() if record["verdict"] == "invalid"]
+        if invalid:
+            lines.append(
+                (f"{len(invalid)} INVALID: a control came out wrong, and the probe may not judge", {"red": True})
+            )
+        if self.shard is not None:
+            index, of = self.shard
+            lines.append((f"shard {index} of {of}: {len(self.elsewhere)} cases are in other shards", {}))
+        return lines
+
+    def searches(self) -> list[str]:
+        """What came of the searches, a line each, and how to keep what they found; nothing where there was none."""
+        records = sorted(
+            (record for record in self.records.values() if record["search"]),
+            key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"])),
+        )
+        lines = [f"{each['id']}  {each['encoder']}  {each['site']}: {each['search']['said']}" for each in records]
+        if not lines:
+            return []
+        seconds = sum({(each["id"], each["encoder"]): each["search"]["seconds"] for each in records}.values())
+        lines = [f"searches for a counterexample, beside the intervals ({seconds:.0f} s on trial):", *lines]
+        if any(each["search"]["counterexample"] for each in records):
+            data = "REPORT.json" if self.page is None else self.page.with_suffix(".json")
+            lines.append(f"replay these from now on: python -m testtone.tests.search {data} >> counterexamples.toml")
         return lines
 
     def _agreeing(self, of: str | None = None) -> str:
@@ -153,6 +235,25 @@ def _with_holm(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         family = [i for i, each in enumerate(records) if each["encoder"] == encoder and each.get("p") is not None]
         adjusted |= dict(zip(family, holm([records[i]["p"] for i in family]), strict=True))
     return [record | {"p_holm": adjusted.get(index)} for index, record in enumerate(records)]
+
+
+def shares(groups: Sequence[str], of: int) -> list[int]:
+    """Return a share from 1 to ``of`` for each case, by the group that it belongs to; a group stays together.
+
+    The largest groups go first, each to the share that holds least so far: the same groups give the same shares.
+    """
+    held = [0] * of
+    share: dict[str, int] = {}
+    for group in sorted(set(groups), key=lambda group: (-groups.count(group), group)):
+        share[group] = held.index(min(held))
+        held[share[group]] += groups.count(group)
+    return [share[group] + 1 for group in groups]
+
+
+def case_of(node: str) -> Case | None:
+    """Return the case that a test is by its name, ``...::test_<claim>[<encoder>-<site>]``; None if it is none."""
+    match = re.fullmatch(r".*::test_(\w+)\[(.+)-(\w+)\]", node)
+    return match and (match[1], match[2], match[3])
 
 
 REPEATS = 1e-6

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from testtone.stimuli.recordings import Folder
 
     from .ledger import Ledger
+    from .memory import Memory
+    from .store import Store
     from .trial import Bench
 
 DEFAULT_ENCODERS = ("encodec-mini", "samplecnn")
@@ -33,6 +36,9 @@ EFFORTS = ("quick", "standard", "thorough")
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 ledger_key = pytest.StashKey["Ledger"]()
+store_key = pytest.StashKey["Store"]()
+store_said_key = pytest.StashKey[list[str]]()
+"""What the workers of xdist have to say of the store."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,10 +80,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "exact frequencies",
     )
     group.addoption(
+        "--claims-shard",
+        metavar="I/N",
+        default=None,
+        help="run only the I-th of N parts of the claims, for several machines; python -m testtone.reports merge makes "
+        "one report of theirs",
+    )
+    group.addoption(
         "--claims-store",
         metavar="DIR|off",
         default="off",
-        help="keep activations between runs; so far only off, which keeps nothing",
+        help="keep answers and measurements between runs in this folder, and look them up there (default: off)",
+    )
+    group.addoption(
+        "--claims-search",
+        action="store_true",
+        default=False,
+        help="also search for a counterexample to every claim that says something of a single sound; pinned ones "
+        "(counterexamples.toml) are replayed first",
     )
     group.addoption(
         "--claims-device",
@@ -92,6 +112,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="an encoder that takes longer for one batch of clips is taken to hang (default: 300)",
     )
+    group.addoption(
+        "--claims-threads",
+        type=int,
+        default=None,
+        metavar="N",
+        help="threads that torch computes with (default: 1, or what OMP_NUM_THREADS says)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -99,12 +126,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claims(claim): a claim about audio encoders; run them with -m claims")
     if hasattr(config, "workerinput") or config.option.help:
         return
+    _shard(config)
     if config.option.claims_seed < 0:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
     if not config.option.claims_timeout > 0:
         raise pytest.UsageError(f"--claims-timeout={config.option.claims_timeout:g} must be above 0 (seconds)")
-    if config.option.claims_store != "off":
-        raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
+    if config.option.claims_threads is not None and config.option.claims_threads < 1:
+        raise pytest.UsageError(f"--claims-threads={config.option.claims_threads} must be 1 or more")
+    _store(config)
     if config.option.claims_report is not None:
         page = _page(config)
         if page.suffix.lower() not in (".html", ".htm"):
@@ -143,6 +172,44 @@ def trial(request: pytest.FixtureRequest) -> Any:
     )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the claims of this shard, after -k and -m have kept theirs. Claims of one family stay together."""
+    shard = _shard(config)
+    if shard is None:
+        return
+    from .ledger import shares
+
+    index, of = shard
+    cases = {item: case for item in items for case in _cases([item])}
+    place = shares([(claim.family or claim.id) for claim, _, _ in cases.values()], of)
+    if cases and of > len(set(place)):
+        raise pytest.UsageError(
+            f"--claims-shard={index}/{of}: there are only {len(set(place))} claims (or families of them) to share out"
+        )
+    kept, left = [], []
+    ledger = _ledger(config)
+    ledger.shard = shard
+    ledger.share_out(
+        ((claim, spec, site), share) for (claim, spec, site), share in zip(cases.values(), place, strict=True)
+    )
+    shares_of = dict(zip(cases, place, strict=True))
+    for item in items:
+        # What is no claim is the first one's.
+        (kept if shares_of.get(item, 1) == index else left).append(item)
+    items[:] = kept
+    if left:
+        config.hook.pytest_deselected(items=left)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count the claims that were not asked for."""
+    cases = {(claim.id, spec, site) for claim, spec, site in _cases(items)}
+    if cases:
+        ledger = _ledger(items[0].config)
+        ledger.deselected += len(cases - set(ledger.elsewhere))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Tell the bench all that will be asked: one pass per encoder. Workers of xdist ask claim by claim."""
     config = session.config
@@ -177,6 +244,21 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     return [introduction(_bench(config).encoder(spec)) for spec in specs]
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Let no test pass, be skipped or fail as expected whose probe may not judge: no mark and no handler excuses it."""
+    report = yield
+    if call.when == "call" and report.outcome != "failed":
+        records = [json.loads(str(value))["record"] for name, value in item.user_properties if name == PROPERTY]
+        unfit = next((each for each in records if each["verdict"] in ("invalid", None)), None)
+        if unfit is not None:
+            report.outcome = "failed"
+            report.longrepr = f"{unfit['verdict'] or 'no verdict'}, and nothing excuses that: {unfit['reason']}"
+            if hasattr(report, "wasxfail"):
+                del report.wasxfail
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Take the record of a test into the ledger; under xdist this runs in the controller, too.
@@ -204,8 +286,22 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Learn from an xdist worker which tests it had collected."""
     if _session_config is not None:
-        for case in getattr(node, "workeroutput", {}).get("testtone_expected", ()):
-            _ledger(_session_config).expected.setdefault(tuple(case))
+        output = getattr(node, "workeroutput", {})
+        ledger = _ledger(_session_config)
+        ledger.expected.update((tuple(case), None) for case in output.get("testtone_expected", ()))
+        ledger.learn(output.get("testtone_shard"))
+        said = _session_config.stash.setdefault(store_said_key, [])
+        said += output.get("testtone_store", ())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(ids: list[str]) -> None:
+    """Learn from the names of the tests what is going to run, should no worker live to tell."""
+    if _session_config is not None:
+        from .ledger import case_of
+
+        ledger = _ledger(_session_config)
+        ledger.named.update(dict.fromkeys(filter(None, map(case_of, ids))))
 
 
 _session_config: pytest.Config | None = None
@@ -232,7 +328,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ledger = _ledger(config)
     if hasattr(config, "workeroutput"):
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
-    elif config.option.claims_report is not None and ledger.records:
+        config.workeroutput["testtone_shard"] = ledger.told()
+        config.workeroutput["testtone_store"] = _said_of_store(config)
+        return
+    # Whatever another plugin made of a test: a run in which a probe may not judge has not passed.
+    if session.exitstatus == pytest.ExitCode.OK and ledger.unfit:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if config.option.claims_report is not None and ledger.records:
         try:
             ledger.write(
                 _page(config),
@@ -254,10 +356,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims")
     for line, markup in ledger.lines(terminalreporter._tw.fullwidth):
         terminalreporter.write_line(line, **markup)
+    for line in ledger.searches():
+        terminalreporter.write_line(line)
     if ledger.unwritten is not None:
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
+    for line in _said_of_store(config):
+        terminalreporter.write_line(line)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _said_of_store(config: pytest.Config) -> list[str]:
+    """Return what was looked up and kept, and what could not be, a line each; workers of xdist speak for themselves."""
+    own = config.stash[bench_key].memory if bench_key in config.stash else None
+    lines = [*config.stash.get(store_said_key, []), *(own.said() if own is not None and own.used else ())]
+    return list(dict.fromkeys(lines))
 
 
 def _on_trial(config: pytest.Config) -> list[str]:
@@ -280,6 +393,21 @@ def _on_trial(config: pytest.Config) -> list[str]:
     return list(dict.fromkeys([*named, *found]))
 
 
+def _shard(config: pytest.Config) -> tuple[int, int] | None:
+    """Return the shard asked for, as index from 1 on and number of shards; None for all claims in one run.
+
+    Raises:
+        pytest.UsageError: if it is no shard.
+    """
+    text = config.option.claims_shard
+    if text is None:
+        return None
+    index, _, of = text.partition("/")
+    if not (index.isascii() and index.isdigit() and of.isascii() and of.isdigit() and 1 <= int(index) <= int(of)):
+        raise pytest.UsageError(f"--claims-shard={text} must be I/N with 1 <= I <= N, such as 1/4")
+    return int(index), int(of)
+
+
 def _claim(node: Any) -> Any:
     marker = node.get_closest_marker("claims")
     if marker is None or not marker.args:
@@ -296,19 +424,68 @@ def _cases(items: Iterable[pytest.Item]) -> Iterable[tuple[Any, str, str]]:
 
 def _bench(config: pytest.Config) -> Bench:
     if bench_key not in config.stash:
+        from testtone.models import threads
+
         from .trial import Bench
 
+        meanwhile = ExitStack()
+        meanwhile.enter_context(threads.held(config.option.claims_threads))
+        config.add_cleanup(meanwhile.close)
         config.stash[bench_key] = Bench(
             seed=config.option.claims_seed,
             effort=config.option.claims_effort,
             device=config.option.claims_device,
             limit_seconds=config.option.claims_timeout,
+            threads=config.option.claims_threads,
+            memory=_memory(config),
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,
+            search=config.option.claims_search,
+            pinned=_pinned(config),
             where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
+
+
+def _pinned(config: pytest.Config) -> tuple[Path, ...]:
+    """Return the files of cases to replay, each read once and found sound; none without a search."""
+    if not config.option.claims_search:
+        return ()
+    from .search import FILE, NAME, load
+
+    files = (FILE, config.rootpath / NAME)
+    for file in files:
+        try:
+            load(file)
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-search: {error}") from error
+    return files
+
+
+def _store(config: pytest.Config) -> Store | None:
+    """Return the store that the user keeps; None where nothing is kept."""
+    if config.option.claims_store == "off":
+        return None
+    if store_key not in config.stash:
+        from .store import Store, StoreError
+
+        place = config.invocation_params.dir / Path(config.option.claims_store).expanduser()
+        try:
+            config.stash[store_key] = Store(place)
+        except StoreError as error:
+            raise pytest.UsageError(f"--claims-store={config.option.claims_store}: {error}") from error
+        config.add_cleanup(config.stash[store_key].close)
+    return config.stash[store_key]
+
+
+def _memory(config: pytest.Config) -> Memory | None:
+    store = _store(config)
+    if store is None:
+        return None
+    from .memory import Memory
+
+    return Memory(store)
 
 
 def _audio(config: pytest.Config) -> Folder | None:

@@ -13,7 +13,8 @@ import operator
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,11 +31,13 @@ from testtone.models.protocol import Encoder
 from testtone.probes import statistics
 from testtone.probes.hearing import Heard, ear_of, hear
 from testtone.probes.records import Effect, Measurement
+from testtone.stimuli import Stimulus
 from testtone.stimuli.recordings import Folder
 
-from . import disagreements
+from . import disagreements, search
 from .claim import Claim
 from .illustrations import illustration
+from .memory import Memory
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -49,20 +52,30 @@ class Bench:
     device: str = "cpu"
     limit_seconds: float = LIMIT_SECONDS
     """How long an encoder may take for one batch of clips."""
+    threads: int | None = None
+    """Threads that torch was asked to compute with, where the user said; for the command that repeats a claim."""
     audio: Folder | None = None
     """Recordings of the user's own, for claims that can use them."""
     audio_path: str | None = None
     """Where they were found, as typed."""
+    memory: Memory | None = None
+    """What is remembered between runs, where the user keeps a store."""
     where: tuple[str, ...] = ()
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
     """Told how far an encoder has been heard: spec, sounds heard, sounds in all."""
     wanted: dict[str, dict[tuple[str, int], Claim]] = field(default_factory=dict)
     """Encoder spec -> (claim id, place) -> claim: all that this session will ask, so that it is asked in one pass."""
+    search: bool = False
+    """Whether a counterexample is searched for, beside the estimate."""
+    pinned: tuple[Path, ...] = ()
+    """Files of cases that a search replays first."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
     _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
+    _searched: dict[tuple[str, str], tuple[Mapping[str, search.Found], float]] = field(default_factory=dict)
+    """(Claim id, encoder spec) -> what a search found at each site, and its seconds."""
 
     def want(self, claim: Claim, spec: str) -> None:
         """Say in advance that ``claim`` will be asked of ``spec``: and so of its controls, and of their company."""
@@ -131,7 +144,63 @@ class Bench:
                 ),
             }
         verdict = statistics.verdict(measurement.effect, claim.threshold)
-        return record | {"verdict": verdict, "agrees": claim.agrees(verdict)}
+        record |= {"verdict": verdict, "agrees": claim.agrees(verdict)}
+        return self._with_search(record, claim) if self.search and claim.margin is not None else record
+
+    def _with_search(self, record: dict[str, Any], claim: Claim) -> dict[str, Any]:
+        """The record with what a search found; a counterexample that counts refutes, and leaves the effect as it is."""
+        spec, site = record["encoder"], record["site"]
+        try:
+            found, seconds = self._search(claim, spec)
+        except (EncoderFault, search.PinError) as fault:
+            return record | {FAULT: str(fault), "verdict": None, "agrees": None, "reason": str(fault)}
+        if site not in found:
+            return record
+        controls = []
+        for control in claim.controls:
+            theirs, _ = self._search(claim, control.encoder, control.expected)
+            controls.append((control.encoder, control.expected, theirs.get(site) or next(iter(theirs.values()), None)))
+        searched = search.record(claim, spec, found[site], controls, seconds=seconds)
+        worst = found[site].worst
+        if worst is not None:
+            listener = self._listener(spec)
+            assert isinstance(listener, Listener)
+            kind = "counterexample" if found[site].counterexample else "worst of the search"
+            heard = [(f"{kind}: {label}", sound) for label, sound in worst.case.sounds]
+            record["sounds"] = record["sounds"] | _heard_sounds(heard, listener.sample_rate)
+            record["stimuli"] = record["stimuli"] + [{"sha256": s.sha256, "label": label} for label, s in heard]
+        if searched["refutes"]:
+            record |= {"verdict": "refuted", "agrees": claim.agrees("refuted"), "reason": searched["said"]}
+        return record | {"search": searched}
+
+    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, search.Found], float]:
+        """What a search finds at the sites that were measured; controls are searched alike, but nothing is shrunk."""
+        assert claim.margin is not None
+        if (claim.id, spec) not in self._searched:
+            listener = self._listener(spec)
+            assert isinstance(listener, Listener)
+            measured = self._hear(claim, spec).measurements or {}
+            decided = {site: each.effect.name for site, each in measured.items() if each.effect is not None}
+            hunt = search.Search(
+                claim=claim.id,
+                margin=claim.margin,
+                refuted_below=claim.threshold.refuted_below,
+                listener=listener,
+                ear=ear_of(listener, (*claim.beside, *claim.sites)),
+                sites=tuple(site for site in claim.sites if site in decided),
+                readings=decided,
+                claims_seed=self.seed,
+                effort=self.effort,
+            )
+            pins = search.pins(claim.id, spec, self.pinned)
+            early = min(search.FIRST, search.EXAMPLES[self.effort])
+            found: Mapping[str, search.Found] = {}
+            if hunt.sites and expected == "refuted":
+                found = hunt.run(pins, shrink=False, examples=early)
+            if hunt.sites and not (found and all(each.counterexample for each in found.values())):
+                found = hunt.run(pins, shrink=expected is None)
+            self._searched[claim.id, spec] = found, hunt.seconds
+        return self._searched[claim.id, spec]
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -257,13 +326,41 @@ class Bench:
                 if not set(ear.sites) & set(each.sites):
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
+                remembered = self._remembered(listener, each, where)
+                if remembered is not None:
+                    self._heard[key] = remembered
+                    continue
                 draws = generator(each.family or each.id, self.seed, where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
-            self._heard |= hear(listener, probes, progress=partial(self.say, spec))
+            before = None if self.memory is None or not probes else self.memory.answers(listener)
+            new = hear(listener, probes, progress=partial(self.say, spec), answers_before=before)
+            for (name, _, where), found in new.items():
+                self._remember(listener, claims[name, where], where, found)
+            self._heard |= new
         heard = self._heard[claim.id, spec, place]
         if heard.error is not None:
             raise heard.error
         return heard
+
+    def _remembered(self, listener: Listener, claim: Claim, place: int) -> Heard | None:
+        """What a probe found in an earlier run in which everything was the same."""
+        key = self._measurement_key(claim, place)
+        if self.memory is None or key is None:
+            return None
+        started = time.perf_counter()
+        found = self.memory.recall(listener, key)
+        return None if found is None else Heard(found, None, None, time.perf_counter() - started)
+
+    def _remember(self, listener: Listener, claim: Claim, place: int, heard: Heard) -> None:
+        key = self._measurement_key(claim, place)
+        if self.memory is not None and key is not None and heard.measurements is not None:
+            self.memory.keep(listener, key, heard.measurements)
+
+    def _measurement_key(self, claim: Claim, place: int) -> dict[str, Any] | None:
+        if self.memory is None:
+            return None
+        audio = None if self.audio is None else self.audio.sha256
+        return self.memory.measurement_key(claim, seed=self.seed, effort=self.effort, place=place, audio_sha256=audio)
 
     def _fault_of_company(self, claim: Claim, spec: str) -> str | None:
         """Why an encoder cannot be compared with its company, if it cannot."""
@@ -317,15 +414,7 @@ class Bench:
     def _sounds(self, measurement: Measurement, spec: str) -> dict[str, Any]:
         listener = self._listener(spec)
         assert isinstance(listener, Listener)
-        return {
-            sound.sha256: {
-                "label": label,
-                "seconds": sound.seconds,
-                "sample_rate": listener.sample_rate,
-                "truth": sound.truth(),
-            }
-            for label, sound in measurement.sounds
-        }
+        return _heard_sounds(measurement.sounds, listener.sample_rate)
 
     def _rerun(self, claim: Claim, spec: str, site: str) -> str:
         words = [
@@ -341,7 +430,9 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-threads", str(self.threads)) if self.threads is not None else ()),
             *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
+            *(("--claims-search",) if self.search else ()),
         ]
         return shlex.join(words)
 
@@ -369,7 +460,13 @@ class Trial:
         if FAULT in record:
             pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
         # An invalid probe has not judged the line either.
-        if known is not None and not record["known_disagreement"] and record["verdict"] != "invalid":
+        refuted_by_search = bool((record["search"] or {}).get("refutes"))
+        if (
+            known is not None
+            and not record["known_disagreement"]
+            and record["verdict"] != "invalid"
+            and not refuted_by_search
+        ):
             pytest.fail(
                 f"{disagreements.FILE.name} holds {self.claim.id} on {self.spec} at {self.site} as {known.verdict} "
                 f"against its source; now it comes out otherwise: take the line out.\n{_summary(record)}",
@@ -468,6 +565,18 @@ def _measured(measurement: Measurement, claim: Claim) -> dict[str, Any]:
         "probe": {"name": measurement.probe, "version": measurement.version},
         "figures": dict(measurement.figures),
         "p": _p_value(measurement.effect, claim),
+    }
+
+
+def _heard_sounds(sounds: Iterable[tuple[str, Stimulus]], sample_rate: int) -> dict[str, Any]:
+    return {
+        sound.sha256: {
+            "label": label,
+            "seconds": sound.seconds,
+            "sample_rate": sample_rate,
+            "truth": sound.truth(),
+        }
+        for label, sound in sounds
     }
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from testtone.probes import alias_collapse as probe
+from testtone.probes import margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.alias_collapse,
     threshold=probe.THRESHOLD,
+    margin=margins.ALIAS_COLLAPSE,
     controls=(
         Control(encoder="bare-decimator", expected="supported"),
         Control(encoder="polyphase", expected="refuted"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import margins
 from testtone.probes import same_filters as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -18,6 +19,8 @@ CLAIM = Claim(
     beside=("quantised",),
     probe=probe.same_filters,
     threshold=probe.THRESHOLD,
+    margin=margins.SAME_FILTERS,
+    universal="regardless of context",
     controls=(
         Control(encoder="power-filterbank", expected="supported"),
         Control(encoder="holistic-features", expected="refuted"),

@@ -176,11 +176,12 @@ def sample() -> dict[str, Any]:
         "explanation": "Five partials, each on or off: 32 sounds. Is the code of a mixture the sum of its parts?",
         "method": "Full factorial of five partials, Walsh coefficients, cross-half products; jackknife over 24 sets.",
         "controls": [
-            control("R5", "supported", effect(0.43, 0.39, 0.47, name="H"), verdict="inconclusive"),
+            control("R5", "supported", effect(0.96, 0.93, 0.99, name="H")),
             control("R1", "refuted", effect(0.0, -0.01, 0.01, name="H")),
         ],
         "stimuli": heard[1:2],
     }
+    too_weak = control("R5", "supported", effect(0.43, 0.39, 0.47, name="H"), verdict="inconclusive")
     for encoder, site, verdict, values in (
         (default, "stack_end", "refuted", (0.001, -0.004, 0.006)),
         (default, "latent", "refuted", (0.002, -0.006, 0.01)),
@@ -190,6 +191,7 @@ def sample() -> dict[str, Any]:
         claims.append(
             claim("holistic_texture", encoder, site, verdict, effect(*values, name="H, holism index"), **whole)
         )
+    claims[-1]["controls"] = [too_weak, whole["controls"][1]]
     claims[-1]["reason"] = "control R5 must be supported and came out inconclusive"
 
     return {

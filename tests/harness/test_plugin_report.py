@@ -83,6 +83,30 @@ def test_the_report_keeps_the_contract(pytester: pytest.Pytester) -> None:
     assert all(math.isfinite(number) for number in numbers(found))
 
 
+def undescribed(value: Any, rule: dict[str, Any], place: str) -> Iterator[str]:
+    """Yield the fields of a report that the schema says nothing of; below what it leaves free, none."""
+    if "$ref" in rule:
+        rule = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
+    if isinstance(value, list):
+        for item in value:
+            yield from undescribed(item, rule.get("items", {}), f"{place}[]")
+    elif isinstance(value, dict) and ("properties" in rule or "additionalProperties" in rule):
+        for name, item in value.items():
+            inner = rule.get("properties", {}).get(name, rule.get("additionalProperties"))
+            if inner is None:
+                yield f"{place}.{name}"
+            else:
+                yield from undescribed(item, inner, f"{place}.{name}")
+
+
+def test_the_schema_describes_every_field_that_a_run_writes(pytester: pytest.Pytester) -> None:
+    check(pytester, "--claims-report=report.html", "--claims-shard=1/2", "-k", "holds or denied", encoder="nan")
+    check(pytester, "--claims-report=whole.html", "--encoder=toy_encoders.py:latent_only", "-k", "holds or denied")
+    for name in ("report.json", "whole.json"):
+        assert sorted(set(undescribed(report(pytester, name), schema(), "report"))) == []
+    assert list(undescribed({"new": 1}, schema(), "report")) == ["report.new"]
+
+
 def test_the_report_says_what_was_measured(pytester: pytest.Pytester) -> None:
     check(pytester, "--claims-report=report.html", "-k", "holds")
     found = report(pytester)
