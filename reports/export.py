@@ -111,14 +111,8 @@ def embed(report: Report, section: Any, found: Sequence[pictures.Picture]) -> st
     shown = sorted(found, key=lambda each: "chart" in each.svg.partition(">")[0])[:2]
     for index, picture in enumerate(shown, start=1):
         # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
-<<<<<<< HEAD
-        css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
-    svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
-    playable = [sound for sound in section.playlist.sounds if _flac(report, sound)]
-=======
         css += f"{scope} .n{index} .plot{{height:{picture.height:g}px!important}}"
     svgs = [(Markup(picture.caption), Markup(_renamed(picture.svg, id))) for picture in shown]
->>>>>>> data
     results, more_results = list(section.results), 0
     stimuli = {
         each["sha256"]: each["label"] or "a sound without a name"
@@ -139,11 +133,7 @@ def embed(report: Report, section: Any, found: Sequence[pictures.Picture]) -> st
                 more=more_results,
                 pictures=svgs,
                 sounds=sounds,
-<<<<<<< HEAD
-                unheard=len(section.playlist.sounds) - len(sounds),
-=======
                 unheard=len(stimuli) - len(sounds),
->>>>>>> data
                 level=section.figures[0].level if section.figures else "",
                 seed=report["seed"],
                 effort=report.get("effort"),

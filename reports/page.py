@@ -131,6 +131,11 @@ class Section:
     """What the search that found most found, to be heard: by the anchor of its result."""
 
     @property
+    def sounds(self) -> list[Sound]:
+        """What is heard with the claim."""
+        return self.playlist.sounds
+
+    @property
     def look(self) -> str:
         """What to look for in the pictures."""
         return figures.look(self.id) if self.sights else ""
