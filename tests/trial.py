@@ -13,6 +13,7 @@ import operator
 import platform
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ from testtone.stimuli.recordings import Folder
 from . import disagreements
 from .claim import Claim
 from .memory import Memory
+
+_resolving = threading.Lock()
+"""One encoder is made at a time, whatever thread asks: imports of strangers look at paths that are set meanwhile."""
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -202,7 +206,8 @@ class Bench:
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
-                self._listeners[spec] = Listener(self._moved(specs.resolve(spec), spec), spec=spec)
+                with _resolving:
+                    self._listeners[spec] = Listener(self._moved(specs.resolve(spec), spec), spec=spec)
             except specs.EncoderSpecError as error:
                 self._listeners[spec] = str(error)
         return self._listeners[spec]
