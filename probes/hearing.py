@@ -322,7 +322,7 @@ class _Round(Generic[Key]):
 
     def _recall(self, name: _Name, before: Answers) -> bool:
         """Whether all that is wanted of a sound is remembered; it is then as good as heard."""
-        found = {}
+        found: dict[tuple[_Name, str, Readout], NDArray[Any]] = {}
         for readout, sites in self._readouts(name).items():
             values = before.recall(self._stimuli[name], name[1], readout, sites)
             if values is None:

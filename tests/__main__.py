@@ -8,6 +8,7 @@ python -m testtone.tests sweep --encoder SPEC --scheduler tcp://HOST:8786 --repo
 from __future__ import annotations
 
 import argparse
+import importlib
 import multiprocessing
 import re
 import shlex
@@ -115,7 +116,7 @@ def _sweep(options: argparse.Namespace) -> int:
 def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
     if options.scheduler is not None:
         try:
-            from distributed import Client
+            Client = importlib.import_module("distributed").Client  # noqa: N806
         except ImportError as error:
             raise ImportError("--scheduler needs dask.distributed: pip install 'testtone[cluster]'") from error
         with Client(options.scheduler) as client:
@@ -133,8 +134,8 @@ def _list(store: Store) -> None:
     rows: dict[tuple[str, str, str], list[float]] = {}
     for entry, key in store.contents():
         encoder = (key or {}).get("encoder", {})
-        name = encoder.get("name", "?"), encoder.get("sha256", "?")[:12], (key or {}).get("kind", "unreadable")
-        row = rows.setdefault(name, [0, 0, 0.0])
+        whose = encoder.get("name", "?"), encoder.get("sha256", "?")[:12], (key or {}).get("kind", "unreadable")
+        row = rows.setdefault(whose, [0, 0, 0.0])
         row[0], row[1], row[2] = row[0] + 1, row[1] + entry.bytes, max(row[2], entry.used)
     print(f"{'encoder':32}  {'identity':12}  {'kind':12}  {'files':>8}  {'size':>10}  last used")
     for (name, identity, kind), (files, size, used) in sorted(rows.items()):

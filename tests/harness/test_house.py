@@ -162,10 +162,7 @@ MODULES = {"pretty-midi": "pretty_midi", "pyfluidsynth": "fluidsynth"}
 # They import the files beside them, and what the extra `test` brings.
 UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"))
 # Imported only where they are there; the module says what happens where they are not.
-OPTIONAL = {
-    "torchaudio": "encodec asks for it on import and the model does not use it",
-    "distributed": "for those who have a cluster; without it the command says what to install",
-}
+OPTIONAL = {"torchaudio": "encodec asks for it on import and the model does not use it"}
 
 
 @pytest.mark.parametrize("path", [p for p in modules() if p.parts[:2] not in UNSHIPPED], ids=str)
