@@ -13,6 +13,7 @@ import operator
 import platform
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,9 @@ from .claim import Claim
 from .illustrations import illustration
 from .memory import Memory
 from .search import Found
+
+_resolving = threading.Lock()
+"""One encoder is made at a time, whatever thread asks: imports of strangers look at paths that are set meanwhile."""
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -282,9 +286,10 @@ class Bench:
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
-                self._listeners[spec] = Listener(
-                    self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
-                )
+                with _resolving:
+                    self._listeners[spec] = Listener(
+                        self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
+                    )
             except specs.EncoderSpecError as error:
                 self._listeners[spec] = str(error)
         return self._listeners[spec]
