@@ -181,8 +181,8 @@ class _Play:
 
     def measure(self, site: str, heard: Mapping[str, Answer], rng: np.random.Generator) -> Measurement:
         if site not in self.twin.known:
-            reason, lacks = self.twin.unknown(site)
-            return _without(site, reason, not_applicable=lacks)
+            why, lacks = self.twin.unknown(site)
+            return _without(site, why, not_applicable=lacks)
         group, classes = self.group, self.group.classes
         found = self.twin.responses(site, heard)
         families = []
