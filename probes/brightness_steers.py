@@ -38,7 +38,8 @@ Traps     Without rivals a code of two numbers (level and centroid) 'steers' par
           ripples leave it where it is. Without the bound on a, a rival that does next to nothing in a small code would
           explain everything once magnified; edits are of one size, and so is steering. The bound also keeps an
           edit's opposite a rival: one axis is not two. A partial that an encoder does not hear changes nothing, and
-          nothing explains it: its selectivity counts as 0, and does not end the measurement. No decoder is asked: this is about the code.
+          nothing explains it: its selectivity counts as 0, and does not end the measurement. No decoder is asked: this
+          is about the code.
 Sources   steering by differences of means: Rimsky et al., Steering Llama 2 via contrastive activation addition, ACL
           2024; of music models: Facchiano et al., Activation patching for interpretable steering in music generation,
           2025. Split halves: Spearman 1910, Brown 1910.
@@ -391,8 +392,9 @@ class Steering:
             np.fill_diagonal(strength, 1.0)
             missed += strength**2 * tested * length - 2 * strength * along
             energy += self._energy[test].sum(axis=0)
-        # An edit that leaves the code where it was: no direction explains anything of it.
-        return np.where(energy[:, None] > 0, -missed / np.where(energy > 0, energy, 1.0)[:, None], 0.0)
+        # Shares lie between 0 and 1; of an edit that all but leaves the code where it was, their estimates may not.
+        explained = -missed / np.where(energy > 0, energy, 1.0)[:, None]
+        return np.where(energy[:, None] > 0, np.clip(explained, -1.0, 1.0), 0.0)
 
 
 def _selectivities(family: NDArray[np.float64]) -> NDArray[np.float64]:
