@@ -37,7 +37,9 @@ Traps     Without rivals a code of two numbers (level and centroid) 'steers' par
           one rival each). Broad rivals that change the centroid would be brightness under another name; that is why
           ripples leave it where it is. Without the bound on a, a rival that does next to nothing in a small code would
           explain everything once magnified; edits are of one size, and so is steering. The bound also keeps an
-          edit's opposite a rival: one axis is not two. No decoder is asked: this is about the code.
+          edit's opposite a rival: one axis is not two. A partial that an encoder does not hear changes nothing, and
+          nothing explains it: its selectivity counts as 0, and does not end the measurement. No decoder is asked: this
+          is about the code.
 Sources   steering by differences of means: Rimsky et al., Steering Llama 2 via contrastive activation addition, ACL
           2024; of music models: Facchiano et al., Activation patching for interpretable steering in music generation,
           2025. Split halves: Spearman 1910, Brown 1910.
@@ -390,7 +392,9 @@ class Steering:
             np.fill_diagonal(strength, 1.0)
             missed += strength**2 * tested * length - 2 * strength * along
             energy += self._energy[test].sum(axis=0)
-        return np.where(energy[:, None] > 0, -missed / np.where(energy > 0, energy, 1.0)[:, None], np.nan)
+        # Shares lie between 0 and 1; of an edit that all but leaves the code where it was, their estimates may not.
+        explained = -missed / np.where(energy > 0, energy, 1.0)[:, None]
+        return np.where(energy[:, None] > 0, np.clip(explained, -1.0, 1.0), 0.0)
 
 
 def _selectivities(family: NDArray[np.float64]) -> NDArray[np.float64]:
