@@ -134,7 +134,8 @@ def _in_recordings(code: Code, design: Design) -> tuple[Part, ...]:
         return presence.chosen([*linear, *matched], known).mean(axis=1)
 
     def exposed(step: slice) -> Floats:
-        said = presence.read_new(code.sequence[:, step], design.total.present[:, step, :main], code.recorded)
+        known = design.total.present[:, step, :main]
+        said = presence.read_new(code.sequence[:, step], known, code.recorded)  # type: ignore[arg-type]
         return presence.area_by_family(said, labels).mean(axis=1)
 
     halves = (slice(0, None, 2), slice(1, None, 2))

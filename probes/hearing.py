@@ -284,7 +284,7 @@ class Interview:
             testtone.models.listening.EncoderFault: if the encoder breaks its promise.
         """
         this_round = _Round(self._listener, {None: (self.ear, requests)})
-        this_round.listen(self._silence, None)
+        this_round.listen(self._silence, None, None)
         if None in this_round.errors:
             raise this_round.errors[None]
         return this_round.answers(None)

@@ -198,7 +198,8 @@ class _Play:
         ceilings = {each.name: each.ceiling(hz) for each in families}
         unequal = [each for each in families if spread[each.name].value >= LEAST_SPREAD]
         speaking = [each for each in unequal if ceilings[each.name] >= CEILING]
-        effect, reason = None, None
+        effect: Effect | None = None
+        reason: str | None = None
         if not unequal:
             widest = max(each.value for each in spread.values())
             reason = (

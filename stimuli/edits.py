@@ -108,8 +108,8 @@ def spectral_edits(
     step = partials // edits
     if not 1 <= families <= step:
         raise ValueError(f"families={families} must lie in 1..{step}, partials={partials} over edits={edits}")
-    first = int(rng.integers(step))
-    local = np.concatenate([np.arange(edits) * step + (first + number) % step for number in range(families)])
+    start = int(rng.integers(step))
+    local = np.concatenate([np.arange(edits) * step + (start + number) % step for number in range(families)])
     names = (
         "brighter",
         "louder",
