@@ -29,8 +29,8 @@ Traps     A reader sets aside what is loud in its own family only. Features are 
           all families (`presence.scaled`), or a quiet channel of A that sounds in B would drown it, even of a code that
           is perfectly stable. A reader that has learned in many families may find what is common to them: a part. Where
           a code has one channel for a partial in all company and others for each, readers of a few hundred sounds find
-          less of the one than endless readers would: what is left of that bias makes stable codes look less so, and
-          can not make a code look stable that is not.
+          less of the one than endless readers would: of imagined codes of that kind one of truth .8 read .67 to .75 at
+          `quick`, one of truth .6 read .51 to .63. Codes without channels of their own for each company are free of it.
 """
 
 from dataclasses import replace
