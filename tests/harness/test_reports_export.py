@@ -67,7 +67,7 @@ def test_labels_name_the_claims_that_a_sound_was_played_for(made: Path) -> None:
 def test_partials_are_told_by_frequency_and_level(pytester: pytest.Pytester) -> None:
     check(pytester, "--claims-report=report.html", "-k", "open")
     assert main(["export", str(pytester.path / "report.json"), "-o", "made", "--only", "sounds"]) == 0
-    rows = table(pytester.path / "made")
+    rows = [row for row in table(pytester.path / "made") if row["claims"]]  # the sound that opens the page has none
     assert len(rows) == 3
     for row in rows:
         stimulus = Stimulus.from_truth(report(pytester)["sounds"][row["sha256"]]["truth"])
