@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from . import page
+from . import drawing, page
 from .wording import shorten
 
 WIDTH = 740
@@ -64,7 +64,7 @@ def taken(text: str, claims: Mapping[str, str]) -> Iterator[Picture]:
 
 def standalone(picture: Picture) -> str:
     """Return a picture as an SVG file: its size, its colours (those of light paper) and its ground with it."""
-    opening, _, rest = picture.svg.partition(">")
+    opening, _, rest = drawing.unstretched(picture.svg, width=WIDTH - 2 * _MARGIN).partition(">")
     opening = re.sub(r'\s(?:width|height|xmlns|role|aria-labelledby)="[^"]*"', "", opening)
     rules = sheet(fonts=FONTS).replace("&", "&amp;").replace("<", "&lt;")
     width, height = WIDTH - 2 * _MARGIN, picture.height + _HEAD + _MARGIN
