@@ -98,7 +98,7 @@ def sheet(*, scope: str = "", more: str = "", fonts: str = "", dark: bool = Fals
     """
     colours = palette(dark=dark) | ({"--sans": fonts} if fonts else {})
     rules = []
-    of_pictures = [rule for rule in _rules(page._source("page.css")) if rule[0][0].startswith((".plot", ".v-"))]
+    of_pictures = [rule for rule in _rules(page._source("page.css")) if rule[0][0].startswith((".plot", ".chart", ".v-"))]
     for selectors, declarations in [*of_pictures, *_rules(more)]:
         if dark:
             declarations = [each for each in declarations if "var(--" in each]

@@ -56,13 +56,13 @@ def portrait(samples: NDArray[np.floating], sample_rate: int) -> dict[str, Any]:
         )
     return {
         "spectrogram": {
-            "rows": spectrogram(samples, sample_rate),
+            "rows": spectrogram(wave, sample_rate),
             "scale": "ERB",
             "low_hz": LOW_HZ,
             "high_hz": sample_rate / 2,
             "range_db": RANGE_DB,
         },
-        "waveform": waveform(samples, sample_rate),
+        "waveform": waveform(wave, sample_rate),
     }
 
 
