@@ -16,6 +16,8 @@
 `zoo`             many small encoders side by side, for a claim about all of them
 `ablation`        an encoder without its strides or nonlinearities
 `listening`       waveforms in, checked activations out
+`identity`        who an encoder is, as a hash: everything that could change what it answers
+`threads`         how many threads torch computes with
 `reach`           how far around a frame a network listens
 `segments`        sound in seconds that are heard one by one, and normalised
 `windows`         longer sounds for encoders that take clips of one length

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from testtone.stimuli import Chain, Partial, Stimulus, Tone, designs
 
+from .alias_lines import folding
 from .hearing import Answer, Ear, Listen, Probe
 from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
@@ -77,27 +78,10 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
 
 def alias_collapse_of(ear: Ear, rng: np.random.Generator, *, sets: int, tokens: int, lines: int) -> Probe:
     """Measure the same with a number of sets of pairs, of tokens a clip, and of whole alias classes (0: none)."""
-    measurements: dict[str, Measurement] = {
-        site: _not_applicable(
-            site,
-            "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there",
-        )
-        for site in ear.shifted
-    }
+    places, out = folding(ear)
+    measurements: dict[str, Measurement] = {site: _not_applicable(site, why) for site, why in out.items()}
     groups: list[_Group] = []
-    folding = [site for site in ear.sites if site not in ear.shifted]
-    for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
-        sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
-        chain = ear.chain(sites[0])
-        whole = abs(ear.sample_rate / rate - chain.hop) < 1e-6
-        if chain.hop < 2 or not whole:
-            why = (
-                "the site keeps the sample rate, and nothing folds"
-                if chain.hop < 2
-                else f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
-            )
-            measurements |= {site: _not_applicable(site, why) for site in sites}
-            continue
+    for sites, chain in places:
         try:
             groups.append(_Group(ear, sites, chain, rng, sets=sets, tokens=tokens, lines=lines))
         except designs.NoSuchDesignError as error:
@@ -135,12 +119,12 @@ class _Group:
         self.kinds = tuple(self.pairs[0])
         seconds = ear.seconds(FRAMES * tokens, sites=sites)
         self.clips = {
-            (index, kind): tuple(_clip(hz, seconds, rng) for hz in (*pair.alias_hz, *pair.control_hz) for _ in range(2))
+            (index, kind): clips_of(pair, seconds, rng)
             for index, per_kind in enumerate(self.pairs)
             for kind, pair in per_kind.items()
         }
         self.requests = [
-            Listen(clips, AliasLines(self._lines(self.pairs[index][kind]), FRAMES, tokens), sites)
+            Listen(clips, readout_of(self.pairs[index][kind], chain, tokens), sites)
             for (index, kind), clips in self.clips.items()
         ]
         self.aliases: tuple[float, ...] = ()
@@ -150,15 +134,9 @@ class _Group:
             )
             self.requests.append(Listen(battery, AliasLines((self.aliases,), FRAMES, 1), sites))
 
-    def _lines(self, pair: designs.AliasPair) -> tuple[tuple[float, ...], ...]:
-        """Line and doubled line: of the alias pair and of a spare, and of both members of the control pair."""
-        lines = [self.chain.alias(pair.alias_hz[0]), pair.spare_line_hz, *map(self.chain.alias, pair.control_hz)]
-        shared, spare, first, second = ((line, designs.doubled(line, self.rate)) for line in lines)
-        return shared + spare, first + second
-
     def measure(self, site: str, answers: Sequence[Answer], rng: np.random.Generator) -> Measurement:
         heard = {
-            key: _pairs(answer[site], self._lines(self.pairs[key[0]][key[1]]), self.rate)
+            key: _pairs(answer[site], _lines(self.pairs[key[0]][key[1]], self.chain), self.rate)
             for key, answer in zip(self.clips, answers, strict=False)
         }
         sizes = {key: np.concatenate([pair.sizes for pair in both]) for key, both in heard.items()}
@@ -264,6 +242,35 @@ class _Group:
             (f"control: {control.label}", control),
             (f"control: {other.label}, as far away and folding elsewhere", other),
         )
+
+
+def clips_of(pair: designs.AliasPair, seconds: float, rng: np.random.Generator) -> tuple[Stimulus, ...]:
+    """Two clips of each tone, with start phases and noise of their own: alias pair first, then its control."""
+    return tuple(_clip(hz, seconds, rng) for hz in (*pair.alias_hz, *pair.control_hz) for _ in range(2))
+
+
+def readout_of(pair: designs.AliasPair, chain: Chain, tokens: int) -> AliasLines:
+    """What is kept of each of these clips."""
+    return AliasLines(_lines(pair, chain), FRAMES, tokens)
+
+
+def theta_of_one(values: NDArray[np.complex128], pair: designs.AliasPair, chain: Chain) -> float:
+    """theta_pair of one pair from what was kept of its clips, noise pooled over them; nan where it may not speak."""
+    both = _pairs(values, _lines(pair, chain), chain.rate)
+    sizes = np.concatenate([each.sizes for each in both])
+    if sizes.min() < np.median(sizes) * 10 ** (ATTENUATED_DB / 20) or not sizes.max() > 0:
+        return float("nan")
+    weight = np.ones((*values.shape[3:4], 3))
+    alias, control = (each.d_prime(_Noise.of(each.noise, weight), weight) for each in both)
+    # Twice as well told apart as the control is as far as a pair need go.
+    return max(1 - alias / control, -1.0) if control > TOLD_APART else float("nan")
+
+
+def _lines(pair: designs.AliasPair, chain: Chain) -> tuple[tuple[float, ...], ...]:
+    """Line and doubled line: of the alias pair and of a spare, and of both members of the control pair."""
+    lines = [chain.alias(pair.alias_hz[0]), pair.spare_line_hz, *map(chain.alias, pair.control_hz)]
+    shared, spare, first, second = ((line, designs.doubled(line, chain.rate)) for line in lines)
+    return shared + spare, first + second
 
 
 def _clip(hz: float, seconds: float, rng: np.random.Generator) -> Stimulus:

@@ -12,7 +12,7 @@ each sound once, lets the encoder listen to it once, and keeps only what the rea
 pass.
 
 A search, whose next sound depends on the last answer, has `Ear.respond` and, where the encoder offers a gradient,
-`Ear.differentiate`.
+`Ear.differentiate`; one for stimuli asks an `Interview`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,8 +120,12 @@ class Ear:
 
     def free(self, site: str, *, ramp_seconds: float = 0.02) -> tuple[int, int]:
         """Frames to leave out at the left and at the right of a clip: margin and ramp."""
-        ramp = int(np.ceil(ramp_seconds * self.frame_rates[site]))
-        return self.margins[site].left + ramp, self.margins[site].right + ramp
+        return _free(self.margins[site], self.frame_rates[site], ramp_seconds)
+
+
+def _free(margin: Margin, rate: float, ramp_seconds: float) -> tuple[int, int]:
+    ramp = int(np.ceil(ramp_seconds * rate))
+    return margin.left + ramp, margin.right + ramp
 
 
 def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recording, ...] = ()) -> Ear:
@@ -198,10 +202,28 @@ Progress = Callable[[int, int], None]
 """Told after each batch: sounds heard so far in this round, and sounds in all."""
 
 
+class Answers(Protocol):
+    """What is remembered of an encoder's answers from earlier runs."""
+
+    def recall(
+        self, stimulus: Stimulus, variant: str | None, readout: Readout, sites: Sequence[str]
+    ) -> Mapping[str, NDArray[Any]] | None:
+        """Return what a readout kept of a sound at each of the sites; None unless it is remembered of all of them."""
+
+    def keep(
+        self, stimulus: Stimulus, variant: str | None, readout: Readout, values: Mapping[str, NDArray[Any]]
+    ) -> None:
+        """Remember what a readout kept of a sound, site by site."""
+
+
 def hear(
-    listener: Listener, probes: Mapping[Key, tuple[Ear, Probe]], *, progress: Progress | None = None
+    listener: Listener,
+    probes: Mapping[Key, tuple[Ear, Probe]],
+    *,
+    progress: Progress | None = None,
+    answers_before: Answers | None = None,
 ) -> dict[Key, Heard]:
-    """Run probes on one encoder in step, each sound listened to once a round.
+    """Run probes on one encoder in step, each sound listened to once a round; not at all where it is remembered.
 
     A fault of the encoder (:class:`~testtone.models.listening.EncoderFault`) ends the probes that asked for the round
     in which it happened. It is returned, not raised; so is an error of a probe, which leaves the other probes alone.
@@ -229,7 +251,7 @@ def hear(
         started = time.perf_counter()
         this_round = _Round(listener, {key: (probes[key][0], requests) for key, requests in asked.items()})
         try:
-            this_round.listen(silence, progress)
+            this_round.listen(silence, progress, answers_before)
             fault = None
         except EncoderFault as broken:
             fault = str(broken)
@@ -245,6 +267,27 @@ def hear(
             else:
                 answers[key] = this_round.answers(key)
     return {key: done[key] for key in probes}
+
+
+class Interview:
+    """An encoder that answers requests one after the other, relative to silence and free of edges, as a probe's."""
+
+    def __init__(self, listener: Listener, ear: Ear) -> None:
+        self.ear = ear
+        self._listener = listener
+        self._silence = _Silence(listener)
+
+    def ask(self, requests: Sequence[Listen]) -> Sequence[Answer]:
+        """Return the answers to requests, each sound listened to once.
+
+        Raises:
+            testtone.models.listening.EncoderFault: if the encoder breaks its promise.
+        """
+        this_round = _Round(self._listener, {None: (self.ear, requests)})
+        this_round.listen(self._silence, None, None)
+        if None in this_round.errors:
+            raise this_round.errors[None]
+        return this_round.answers(None)
 
 
 class _Round(Generic[Key]):
@@ -268,12 +311,14 @@ class _Round(Generic[Key]):
                     for site in request.sites or ear.sites:
                         keep.setdefault((site, request.readout), []).append(key)
 
-    def listen(self, silence: _Silence, progress: Progress | None) -> None:
+    def listen(self, silence: _Silence, progress: Progress | None, before: Answers | None) -> None:
         """Let the encoder listen to every sound, in batches of one length, and keep what the readouts keep."""
         by_length: dict[tuple[str | None, int], list[_Name]] = {}
         for name, stimulus in self._stimuli.items():
+            if before is not None and self._recall(name, before):
+                continue
             by_length.setdefault((name[1], round(stimulus.seconds * self._listener.sample_rate)), []).append(name)
-        done = 0
+        done = len(self._stimuli) - sum(map(len, by_length.values()))
         for (variant, samples), names in by_length.items():
             listener, quiet = _variant(self._listener, variant), silence.of(samples, variant)
             for start in range(0, len(names), BATCH):
@@ -283,9 +328,35 @@ class _Round(Generic[Key]):
                     heard = listener.listen(np.stack(list(waveforms.values()))).values
                     for row, name in enumerate(waveforms):
                         self._read(name, {site: values[row] for site, values in heard.items()}, quiet)
+                        if before is not None:
+                            self._remember(name, before)
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(self._stimuli))
+
+    def _readouts(self, name: _Name) -> dict[Readout, list[str]]:
+        """What is wanted of a sound: readouts, and each one's sites."""
+        sites: dict[Readout, list[str]] = {}
+        for site, readout in self._wanted[name]:
+            sites.setdefault(readout, []).append(site)
+        return sites
+
+    def _recall(self, name: _Name, before: Answers) -> bool:
+        """Whether all that is wanted of a sound is remembered; it is then as good as heard."""
+        found: dict[tuple[_Name, str, Readout], NDArray[Any]] = {}
+        for readout, sites in self._readouts(name).items():
+            values = before.recall(self._stimuli[name], name[1], readout, sites)
+            if values is None:
+                return False
+            found |= {(name, site, readout): values[site] for site in sites}
+        self._kept |= found
+        return True
+
+    def _remember(self, name: _Name, before: Answers) -> None:
+        for readout, sites in self._readouts(name).items():
+            if all((name, site, readout) in self._kept for site in sites):
+                values = {site: np.asarray(self._kept[name, site, readout]) for site in sites}
+                before.keep(self._stimuli[name], name[1], readout, values)
 
     def answers(self, key: Key) -> list[Answer]:
         """What one probe asked for, in its order."""
@@ -331,7 +402,7 @@ class _Round(Generic[Key]):
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and {quiet.shape[1]} "
                 "for silence of the same length"
             )
-        left, right = ear_of(listener, (site,)).free(site, ramp_seconds=stimulus.ramp_seconds)
+        left, right = _free(listener.margins[site], listener.frame_rates[site], stimulus.ramp_seconds)
         if frames.shape[1] <= left + right:
             raise EncoderFault(
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "

@@ -28,7 +28,9 @@ Sources   Spearman 1904, Am. J. Psychol. 15; Holm 1979, Scand. J. Statist. 6; Si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +43,10 @@ from .readouts import Frames
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, jackknife, permutation
 
-VERSION = 1
-SIZES = {
+VERSION = 2
+SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tones": 12, "near": 3, "far": 3},
-    "standard": {"tones": 14, "near": 5, "far": 5},
+    "standard": {"tones": 24, "near": 5, "far": 5},
     "thorough": {"tones": 48, "near": 8, "far": 8},
 }
 DRAWS = {"quick": 99, "standard": 199, "thorough": 999}
@@ -65,7 +67,7 @@ def local_similarity(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how far codes follow waveforms near by and far away, at each site; see the module."""
     counts = {site: max(2, int(np.ceil(STRETCH_SECONDS * ear.frame_rates[site]))) for site in ear.sites}
     seconds = max(ear.seconds(counts[site], sites=(site,)) for site in ear.sites)
-    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds)
+    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds, max_hz=0.45 * ear.sample_rate)
     answers = yield [Listen(design.flat, Frames(counts[site]), (site,)) for site in ear.sites]
     waves = np.stack([each.render(ear.sample_rate) for each in design.flat]).astype(np.float64)
     found = {}
@@ -83,6 +85,22 @@ def samples_of(ear: Ear, site: str, frames: int) -> tuple[int, int]:
     left, _ = ear.free(site)
     last = ear.least_seconds * ear.sample_rate if site in ear.shifted else hop
     return round(left * hop), round((left + frames - 1) * hop + last)
+
+
+def of_one(
+    ear: Ear, site: str, count: int, design: waveshapes.Neighbours, waves: Floats, frames: NDArray[Any]
+) -> float:
+    """The effect in a design of one tone, without an interval; nan where its code does not move."""
+    start, stop = samples_of(ear, site, count)
+    heard = frames.reshape(len(waves), -1).astype(np.float64)
+    table = _Table(design, waves[:, start:stop], heard, ear.sample_rate)
+    if not table.moves:
+        return float("nan")
+    families = range(len(design.families))
+    near = np.nanmean([table.near(family)[0] for family in families])
+    far = [table.far(family)[0] for family in families if design.families[family] != "noise"]
+    spoken = [each for each in far if np.isfinite(each)]
+    return float(min(near, 1.0 - np.mean(spoken))) if spoken else float("nan")
 
 
 class _Table:

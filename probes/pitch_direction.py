@@ -197,6 +197,19 @@ def _measure(
     )
 
 
+def of_one(design: designs.PitchesInContexts, averages: NDArray) -> float:
+    """The effect in a design of one pitch, another and two contexts, without an interval; nan where nothing moves."""
+    increments = _increments(design, averages)
+    if not increments.any():
+        return float("nan")
+    stability = Stability(design, increments)
+    r = max(stability.reliability(), 0.0)
+    value = stability.effect(np.ones(stability.shape, dtype=bool))
+    # Without any reliability there is no direction, stable or not: the cap of the effect is 0.
+    cap = PHASES * r / (1 + (PHASES - 1) * r)
+    return min(value, cap) if np.isfinite(value) else cap
+
+
 def _capped(effect: Effect, reliability: Effect) -> Effect:
     """The effect with its upper end no higher than the reliability of a 16-phase direction allows.
 
@@ -226,11 +239,9 @@ class Stability:
         unit = unit / np.where(length > 0, length, 1)
         gram = (unit @ unit.T).reshape(pitches * columns, tokens, pitches * columns, tokens)
         self._cosines: Cosines = gram[:, 0, :, 0] if frozen else _between_performances(gram)
-        distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
-        related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
         self._cells = pitch, column = np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches)
         self._same = pitch[:, None] == pitch
-        self._different = ~related[np.ix_(pitch, pitch)]
+        self._different = design.unrelated[np.ix_(pitch, pitch)]
         self._away = self._context[column][:, None] != self._context[column]
         self._one_timbre = self._timbre[column][:, None] == self._timbre[column]
 

@@ -131,6 +131,11 @@ class Section:
     """What the search that found most found, to be heard: by the anchor of its result."""
 
     @property
+    def sounds(self) -> list[Sound]:
+        """What is heard with the claim."""
+        return self.playlist.sounds
+
+    @property
     def look(self) -> str:
         """What to look for in the pictures."""
         return figures.look(self.id) if self.sights else ""
@@ -397,7 +402,8 @@ def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tupl
         if charts:
             sights = drawn.setdefault(result.encoder, {}).setdefault(result.site, [])
             sights.extend(_sight(result, chart, ids.new("sight", section.id)) for chart in charts)
-    first, further = [], []
+    first: list[Any] = []
+    further: list[Any] = []
     for sites in drawn.values():
         shown = "latent" if "latent" in sites else next(iter(sites))
         first.extend(sites[shown])

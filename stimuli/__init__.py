@@ -14,6 +14,7 @@
                ``presence`` (partials that are there or not), ``density`` (the same among companions),
                ``mixtures`` (chords, voices, notes by property), ``labels`` (named notes and triads),
                ``waveshapes`` (waveform and spectrum vary apart) and ``edits`` (brighter, louder, one partial more)
+``strategies`` all of these for hypothesis, drawn and shrunk; imported by name, as it needs hypothesis
 
 Conventions. Sounds are mono, float32 ``samples``, amplitude linear with 1.0 at full scale; a peak above 1 is an error.
 A partial is ``amplitude * cos(2 pi hz t + phase)``, t = n / sample_rate, phase in radians: sine phase is -pi/2. A
@@ -21,6 +22,8 @@ stimulus has ``round(seconds * sample_rate)`` samples and raised-cosine ramps (2
 ends. It is formed in float64 and cast once. A level is an amplitude or an RMS, both re full scale 1, as each name says.
 Random draws come from a generator that is handed in. Nothing here knows an encoder: rates and strides are numbers.
 """
+
+import sys
 
 from testtone.stimuli import complexes as complexes
 from testtone.stimuli import designs as designs
@@ -53,3 +56,10 @@ from testtone.stimuli.stimulus import Stimulus as Stimulus
 from testtone.stimuli.stimulus import silence as silence
 from testtone.stimuli.timbre import TIMBRES as TIMBRES
 from testtone.stimuli.timbre import note as note
+
+if sys.modules.get("hypothesis") is not None:
+    # hypothesis came first, and its entry point found nothing to register.
+    from testtone.stimuli.registration import register
+
+    register()
+    del register

@@ -70,7 +70,7 @@ def harmonic_complex(
     if formant_hz is not None:
         amplitude = amplitude * _resonances(hz, formant_hz)
     amplitude = amplitude * (rms / math.sqrt(float(np.sum(amplitude**2)) / 2.0))
-    phase = _start_phases(phases, amplitude, rng)
+    phase = start_phases(phases, amplitude, rng)
     return Tone(_partials(hz, amplitude, phase), midi=midi, timbre=timbre, role=role)
 
 
@@ -107,7 +107,7 @@ def _resonances(hz: np.ndarray, formant_hz: Sequence[tuple[float, float]]) -> np
     return np.sum(responses, axis=0)
 
 
-def _start_phases(phases: str, amplitude: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+def start_phases(phases: str, amplitude: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     """Return start phases, radians, one per partial.
 
     Schroeder's rule gives each partial a group delay in proportion to the power below it, which spreads the energy

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testtone.stimuli import pitch
 from testtone.stimuli.folding import Chain
@@ -66,19 +67,24 @@ def spaced_frequencies(
     the start phase alone) and from the alias frequencies of the others (no two partials share an alias class).
     Raises NoSuchDesignError where no such set is found.
     """
-    rate = chain.rate
-    apart = min(rate / RESOLUTION_FRAMES, rate / 2 / (count + 2))
     for _ in range(_TRIES):
         scale = np.sort(rng.uniform(erb_rate(low_hz), erb_rate(high_hz), count))
         if np.diff(scale).min(initial=np.inf) < erbs:
             continue
         found = tuple(hz_from_erb_rate(each) for each in scale)
-        if _told_apart([chain.alias(hz) for hz in found], rate, apart):
+        if aliases_apart(found, chain=chain):
             return found
     raise NoSuchDesignError(
         f"count={count} frequencies {erbs} ERB apart do not fit between low_hz={low_hz} and high_hz={high_hz} "
-        f"with alias frequencies apart at {rate:g} frames a second; ask for fewer, or a wider range"
+        f"with alias frequencies apart at {chain.rate:g} frames a second; ask for fewer, or a wider range"
     )
+
+
+def aliases_apart(frequencies_hz: Sequence[float], *, chain: Chain) -> bool:
+    """Whether the alias frequencies of some frequencies can be told apart, and from 0 and half the frame rate."""
+    rate = chain.rate
+    apart = min(rate / RESOLUTION_FRAMES, rate / 2 / (len(frequencies_hz) + 2))
+    return _told_apart([chain.alias(hz) for hz in frequencies_hz], rate, apart)
 
 
 def _told_apart(lines: Sequence[float], rate: float, apart: float) -> bool:
@@ -116,6 +122,12 @@ class PitchesInContexts:
     together: tuple[tuple[tuple[Stimulus, ...], ...], ...]
 
     @property
+    def unrelated(self) -> NDArray[np.bool_]:
+        """Which pitches share few partials, ``'pitches pitches'``: no unison, octave, fifth or fourth apart."""
+        distance = np.abs(np.subtract.outer(self.midi, self.midi)) % 12
+        return np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) >= 0.5
+
+    @property
     def stimuli(self) -> tuple[Stimulus, ...]:
         """All of them: the contexts first, then pitch by pitch."""
         contexts = tuple(each for column in self.alone for each in column)
@@ -148,7 +160,7 @@ def pitches_in_contexts(
     if pitches > high - low + 1:
         raise ValueError(f"pitches={pitches} exceeds the {high - low + 1} keys from low_midi={low} to high_midi={high}")
     keys = np.sort(rng.choice(np.arange(low, high + 1), pitches, replace=False))
-    midi = tuple(float(key) + _clear_offset(float(key), frame_rate, rng) for key in keys)
+    midi = tuple(float(key) + clear_offset(float(key), frame_rate, rng) for key in keys)
     program = f"program:{rng.choice(SUSTAINED_PROGRAMS)}"
     timbres = (("sine", "sine"), ("tilt", "additive"), (program, "FluidSynth"))
     companies = _companies(rng, contexts, low, high)
@@ -240,7 +252,7 @@ def _companies(rng: np.random.Generator, count: int, low: int, high: int) -> lis
     return companies
 
 
-def _clear_offset(midi: float, frame_rate: float, rng: np.random.Generator, harmonics: int = 4) -> float:
+def clear_offset(midi: float, frame_rate: float, rng: np.random.Generator, harmonics: int = 4) -> float:
     """Offset in semitones, within 10 cents, that keeps the first harmonics off multiples of the frame rate."""
     offsets = rng.uniform(-0.1, 0.1, 64)
     hz = np.array([pitch.hz_from_midi(midi + offset) for offset in offsets])
@@ -358,27 +370,46 @@ def alias_sets(
     )
 
 
+def matched_pair(
+    rng: np.random.Generator, kind: str, pair: tuple[float, float], *, chain: Chain, low_hz: float, high_hz: float
+) -> AliasPair | None:
+    """Draw a control and a spare line for two frequencies of one alias class; None for a draw that does not qualify.
+
+    Args:
+        rng: draws both.
+        kind: one of `alias_kinds`.
+        pair: Hz, the lower first.
+        chain: the strides.
+        low_hz: nothing sounds below half of it.
+        high_hz: nothing sounds above it.
+    """
+    rate = chain.rate
+    shift = rng.choice((-1, 1)) * rng.uniform(rate / 12, rate)
+    stretch = rng.choice((-1, 1)) * rng.uniform(rate / 5, rate / 2) if kind == "translation" else 0.0
+    control = pair[0] + shift, pair[1] + shift + stretch
+    together = (*pair, *control)
+    if min(together) < low_hz / 2 or max(together) > high_hz or control[1] - control[0] < 1.0:
+        return None
+    shared, first, second = (chain.alias(hz) for hz in (pair[0], *control))
+    spare = float(rng.uniform(0, rate / 2))
+    if not (_lines_resolvable((shared, spare), rate) and _lines_resolvable((first, second), rate)):
+        return None
+    (f, g), (h, i) = pair, control
+    return AliasPair(kind, (float(f), float(g)), (float(h), float(i)), spare)
+
+
 def _alias_pair(
     rng: np.random.Generator, kind: str, level: int, index: int, chain: Chain, low: float, high: float
 ) -> AliasPair:
-    rate = chain.rate
     for _ in range(_TRIES):
         pair = _folding_pair(rng, kind, level, index, chain, low, high)
         if pair is None:
             continue
-        shift = rng.choice((-1, 1)) * rng.uniform(rate / 12, rate)
-        stretch = rng.choice((-1, 1)) * rng.uniform(rate / 5, rate / 2) if kind == "translation" else 0.0
-        control = pair[0] + shift, pair[1] + shift + stretch
-        together = (*pair, *control)
-        if min(together) < low / 2 or max(together) > high or control[1] - control[0] < 1.0:
-            continue
-        shared, first, second = (chain.alias(hz) for hz in (pair[0], *control))
-        spare = float(rng.uniform(0, rate / 2))
-        if _lines_resolvable((shared, spare), rate) and _lines_resolvable((first, second), rate):
-            (f, g), (h, i) = pair, control
-            return AliasPair(kind, (float(f), float(g)), (float(h), float(i)), spare)
+        found = matched_pair(rng, kind, pair, chain=chain, low_hz=low, high_hz=high)
+        if found is not None:
+            return found
     raise NoSuchDesignError(
-        f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {rate:g} frames a second "
+        f"no pair of kind {kind!r} between {low:g} and {high:g} Hz at {chain.rate:g} frames a second "
         f"(sample_rate={chain.sample_rate})"
     )
 

@@ -9,7 +9,7 @@ What a design must know of an encoder comes in as numbers: sample rate, frame ra
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,7 +149,16 @@ class Neighbours:
         return self.base + tuple(each for tone in self.others for family in tone for each in family)
 
 
-def neighbours(rng: np.random.Generator, *, tones: int, near: int, far: int, seconds: float) -> Neighbours:
+def neighbours(
+    rng: np.random.Generator,
+    *,
+    tones: int,
+    near: int,
+    far: int,
+    seconds: float,
+    of: Sequence[tuple[float, str]] | None = None,
+    max_hz: float | None = None,
+) -> Neighbours:
     """Put ``near`` neighbours in each family, and ``far`` ones in those that reach so far, around each of ``tones``.
 
     noise     white noise is added, another for each neighbour: -37 to -8 dB re the tone
@@ -157,13 +166,14 @@ def neighbours(rng: np.random.Generator, *, tones: int, near: int, far: int, sec
     rotation  the start phase of its strongest partial is another
 
     Distances are aimed at by formula, evenly on a logarithmic scale near by and on a linear one far away, and drawn a
-    little off that. Tones are harmonic, between C3 and C5 at any tuning, in timbres that one partial dominates.
+    little off that. Tones are harmonic, between C3 and C5 at any tuning, in timbres that one partial dominates;
+    or those of ``of``, a MIDI number and a timbre each.
     """
     aims_near = np.geomspace(NEAREST, NEAR, near)
     base, others = [], []
     for index in range(tones):
-        midi, timbre = float(rng.uniform(48.0, 72.0)), DOMINATED[index % len(DOMINATED)]
-        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng)
+        midi, timbre = of[index] if of else (float(rng.uniform(48.0, 72.0)), DOMINATED[index % len(DOMINATED)])
+        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng, max_hz=max_hz)
         label = f"{pitch.name(midi)} ({timbre})"
         shares = np.square([each.amplitude for each in tone.partials])
         shares = shares / shares.sum()

@@ -24,12 +24,16 @@ from typing import Any
 
 from testtone.models.listening import EncoderFault
 from testtone.models.protocol import Encoder
+from testtone.models.threads import held
 from testtone.stimuli.recordings import folder
 
 from . import claims as shipped
 from .claim import Claim
 from .ledger import Ledger
+from .memory import Memory
 from .plugin import EFFORTS
+from .search import FILE as PINNED
+from .store import Store
 from .trial import FAULT, Bench, entry
 
 
@@ -152,7 +156,10 @@ def check(
     effort: str = "standard",
     seed: int = 0,
     device: str = "cpu",
+    threads: int | None = None,
     audio: str | Path | None = None,
+    search: bool = False,
+    store: str | Path | Store | None = None,
 ) -> Checked:
     """Put one claim to one encoder at all of its sites, controls included, and return what came of it.
 
@@ -163,7 +170,10 @@ def check(
         effort: how much is played: quick, standard or thorough.
         seed: redraws everything random.
         device: torch device for the encoder, where it can be moved.
+        threads: that torch computes with meanwhile; by default one, or what OMP_NUM_THREADS says.
         audio: folder with recordings of your own, further contexts for claims that need no exact frequencies.
+        store: folder in which answers and measurements are kept between calls, as with ``--claims-store``.
+        search: whether a counterexample is searched for, beside the estimate.
 
     Raises:
         ValueError: for a claim, an effort, a seed or an encoder that there is not; the message says which there are.
@@ -178,18 +188,32 @@ def check(
         found_audio = None if audio is None else folder(audio)
     except ValueError as error:
         raise ValueError(f"audio={str(audio)!r}: {error}") from error
-    bench = Bench(
-        seed=seed,
-        effort=effort,
-        device=device,
-        audio=found_audio,
-        audio_path=None if audio is None else str(audio),
-    )
+    with held(threads):
+        return _checked(
+            claim,
+            encoder,
+            Bench(
+                seed=seed,
+                effort=effort,
+                device=device,
+                threads=threads,
+                audio=found_audio,
+                audio_path=None if audio is None else str(audio),
+                search=search,
+                pinned=(PINNED,) if search else (),
+                memory=None if store is None else Memory(store if isinstance(store, Store) else Store(store)),
+            ),
+        )
+
+
+def _checked(claim: Claim, encoder: str | Encoder, bench: Bench) -> Checked:
+    seed, effort = bench.seed, bench.effort
     spec = bench.seat(encoder)
     if claim.on_trial and spec not in claim.on_trial:
         raise ValueError(f"{claim.id} is about {', '.join(claim.on_trial)}, not about {spec!r}")
     bench.want(claim, spec)
-    again = f"check({claim.id!r}, {repr(spec) if isinstance(encoder, str) else 'encoder'}, {effort=}, {seed=})"
+    said = repr(spec) if isinstance(encoder, str) else "encoder"
+    again = f"check({claim.id!r}, {said}, {effort=}, {seed=}{', search=True' if bench.search else ''})"
     ledger = Ledger()
     ledger.expect((claim, spec, site) for site in claim.sites)
     for site in claim.sites:

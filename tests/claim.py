@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from testtone.models.protocol import SITES
 from testtone.probes.hearing import Ear, Probe
+from testtone.probes.margins import Margin
 from testtone.probes.records import Measurement, Threshold
 
 STANCES = ("holds", "does-not-hold", "open")
@@ -50,14 +51,27 @@ class Claim:
     """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
+    lacking: Callable[[Ear], Mapping[str, str]] | None = None
+    """Sites at which the question cannot be asked of an encoder that has them, and why: from what it says of itself,
+    without hearing it. What only its sound tells is for the probe to say."""
     family: str = ""
     """Claims of one family draw from one generator: sounds that they draw alike are played once for all of them."""
     on_trial: tuple[str, ...] = ()
     """Encoders that the claim is about, whoever else is on trial; none: those that the user names."""
     company: Callable[[str], tuple[str, ...]] | None = None
     """Encoders that an encoder (by its spec) is compared with; the same probe hears each, on draws of its own."""
+    same_draws: bool = False
+    """Company hears the very sounds that the encoder hears, not draws of its own."""
+    company_is_optional: bool = False
+    """The question can be asked of an encoder without company as well."""
     compare: Callable[[Measurement, Sequence[Measurement]], Measurement] | None = None
     """An encoder's measurement and those of its company, at one site -> the measurement that decides."""
+
+    margin: Margin | None = None
+    """What the claim says of one case, for a search (``--claims-search``); None where it says nothing of one."""
+    universal: str = ""
+    """The words of the quote that speak of all cases, if it does: one counterexample then refutes. "Regardless of" is
+    such a word; "can", "could" and "in general" are not, and a quote that denies such a sentence has none."""
 
     def __post_init__(self) -> None:
         unknown = set(self.sites) - set(SITES)
@@ -72,6 +86,8 @@ class Claim:
                 f"controls of {self.id!r} must hold an encoder on which the proposition is supported and one on "
                 "which it is refuted: a probe that cannot say both says nothing"
             )
+        if self.universal and (self.margin is None or self.universal not in self.quote):
+            raise ValueError(f"universal={self.universal!r} of {self.id!r} must stand in its quote, and needs a margin")
         if (self.company is None) != (self.compare is None):
             raise ValueError(f"{self.id!r} must have both company and compare, or neither")
 

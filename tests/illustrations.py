@@ -27,6 +27,9 @@ CHORD_SECONDS = 0.75
 PIANO, BASS = 0, 32
 RMS = 0.08
 
+PAGE_RATE = 24_000
+"""Hz: what the page plays, whoever is on trial. Each encoder hears the same at its own rate."""
+
 CHANNELS = 48
 FRAMES = 120
 NUMBERS = 8
@@ -98,7 +101,7 @@ def illustration(listener: Listener) -> dict[str, Any] | None:
         "kept": kept,
         "rows": rows,
         "numbers": [float(f"{value:.4g}") for value in heard[kept[int(heard[kept].std(axis=1).argmax())], :NUMBERS]],
-        "sound": {"label": played.label, "seconds": played.seconds, "sample_rate": rate, "truth": played.truth()},
+        "sound": {"label": played.label, "seconds": played.seconds, "sample_rate": PAGE_RATE, "truth": played.truth()},
     }
 
 

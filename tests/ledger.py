@@ -47,7 +47,7 @@ class Ledger:
         """What workers said by the names of their tests; used if none lived to say it in full."""
         self.deselected = 0
         """Cases that -k or the like left out."""
-        self._started = time.time()
+        self._started = time.monotonic()
 
     def expect(self, cases: Iterable[tuple[Any, str, str]]) -> None:
         """Note what is going to run."""
@@ -121,7 +121,7 @@ class Ledger:
             "schema": SCHEMA,
             "title": "Claims about audio encoders",
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - self._started, 3),
+            "seconds": round(time.monotonic() - self._started, 3),
             "command": command,
             "seed": seed,
             "effort": effort,
@@ -199,8 +199,24 @@ class Ledger:
                 (f"{len(invalid)} INVALID: a control came out wrong, and the probe may not judge", {"red": True})
             )
         if self.shard is not None:
-            index, of = self.shard
-            lines.append((f"shard {index} of {of}: {len(self.elsewhere)} cases are in other shards", {}))
+            place, shards = self.shard
+            lines.append((f"shard {place} of {shards}: {len(self.elsewhere)} cases are in other shards", {}))
+        return lines
+
+    def searches(self) -> list[str]:
+        """What came of the searches, a line each, and how to keep what they found; nothing where there was none."""
+        records = sorted(
+            (record for record in self.records.values() if record["search"]),
+            key=lambda each: (each["id"], each["encoder"], _place(_SITES, each["site"])),
+        )
+        lines = [f"{each['id']}  {each['encoder']}  {each['site']}: {each['search']['said']}" for each in records]
+        if not lines:
+            return []
+        seconds = sum({(each["id"], each["encoder"]): each["search"]["seconds"] for each in records}.values())
+        lines = [f"searches for a counterexample, beside the intervals ({seconds:.0f} s on trial):", *lines]
+        if any(each["search"]["counterexample"] for each in records):
+            data = "REPORT.json" if self.page is None else self.page.with_suffix(".json")
+            lines.append(f"replay these from now on: python -m testtone.tests.search {data} >> counterexamples.toml")
         return lines
 
     def _agreeing(self, of: str | None = None) -> str:

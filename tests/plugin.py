@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from testtone.stimuli.recordings import Folder
 
     from .ledger import Ledger
+    from .memory import Memory
+    from .store import Store
     from .trial import Bench
 
 DEFAULT_ENCODERS = ("encodec-mini", "samplecnn")
@@ -33,6 +36,9 @@ EFFORTS = ("quick", "standard", "thorough")
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 ledger_key = pytest.StashKey["Ledger"]()
+store_key = pytest.StashKey["Store"]()
+store_said_key = pytest.StashKey[list[str]]()
+"""What the workers of xdist have to say of the store."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,7 +90,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--claims-store",
         metavar="DIR|off",
         default="off",
-        help="keep activations between runs; so far only off, which keeps nothing",
+        help="keep answers and measurements between runs in this folder, and look them up there (default: off)",
+    )
+    group.addoption(
+        "--claims-search",
+        action="store_true",
+        default=False,
+        help="also search for a counterexample to every claim that says something of a single sound; pinned ones "
+        "(counterexamples.toml) are replayed first",
     )
     group.addoption(
         "--claims-device",
@@ -99,6 +112,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="an encoder that takes longer for one batch of clips is taken to hang (default: 300)",
     )
+    group.addoption(
+        "--claims-threads",
+        type=int,
+        default=None,
+        metavar="N",
+        help="threads that torch computes with (default: 1, or what OMP_NUM_THREADS says)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -111,8 +131,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--claims-seed={config.option.claims_seed} must be 0 or more")
     if not config.option.claims_timeout > 0:
         raise pytest.UsageError(f"--claims-timeout={config.option.claims_timeout:g} must be above 0 (seconds)")
-    if config.option.claims_store != "off":
-        raise pytest.UsageError(f"--claims-store={config.option.claims_store}: this version keeps no store; use off")
+    if config.option.claims_threads is not None and config.option.claims_threads < 1:
+        raise pytest.UsageError(f"--claims-threads={config.option.claims_threads} must be 1 or more")
+    _store(config)
     if config.option.claims_report is not None:
         page = _page(config)
         if page.suffix.lower() not in (".html", ".htm"):
@@ -270,6 +291,8 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         ledger = _ledger(_session_config)
         ledger.expected.update((tuple(case), None) for case in output.get("testtone_expected", ()))
         ledger.learn(output.get("testtone_shard"))
+        said = _session_config.stash.setdefault(store_said_key, [])
+        said += output.get("testtone_store", ())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -307,6 +330,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if hasattr(config, "workeroutput"):
         config.workeroutput["testtone_expected"] = [list(case) for case in ledger.expected]
         config.workeroutput["testtone_shard"] = ledger.told()
+        config.workeroutput["testtone_store"] = _said_of_store(config)
         return
     # Whatever another plugin made of a test: a run in which a probe may not judge has not passed.
     if session.exitstatus == pytest.ExitCode.OK and ledger.unfit:
@@ -333,10 +357,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("claims")
     for line, markup in ledger.lines(terminalreporter._tw.fullwidth):
         terminalreporter.write_line(line, **markup)
+    for line in ledger.searches():
+        terminalreporter.write_line(line)
     if ledger.unwritten is not None:
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
+    for line in _said_of_store(config):
+        terminalreporter.write_line(line)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _said_of_store(config: pytest.Config) -> list[str]:
+    """Return what was looked up and kept, and what could not be, a line each; workers of xdist speak for themselves."""
+    own = config.stash[bench_key].memory if bench_key in config.stash else None
+    lines = [*config.stash.get(store_said_key, []), *(own.said() if own is not None and own.used else ())]
+    return list(dict.fromkeys(lines))
 
 
 def _on_trial(config: pytest.Config) -> list[str]:
@@ -390,19 +425,68 @@ def _cases(items: Iterable[pytest.Item]) -> Iterable[tuple[Any, str, str]]:
 
 def _bench(config: pytest.Config) -> Bench:
     if bench_key not in config.stash:
+        from testtone.models import threads
+
         from .trial import Bench
 
+        meanwhile = ExitStack()
+        meanwhile.enter_context(threads.held(config.option.claims_threads))
+        config.add_cleanup(meanwhile.close)
         config.stash[bench_key] = Bench(
             seed=config.option.claims_seed,
             effort=config.option.claims_effort,
             device=config.option.claims_device,
             limit_seconds=config.option.claims_timeout,
+            threads=config.option.claims_threads,
+            memory=_memory(config),
             say=_progress(config),
             audio=_audio(config),
             audio_path=config.option.claims_audio,
+            search=config.option.claims_search,
+            pinned=_pinned(config),
             where=("--pyargs", *map(str, config.option.file_or_dir)) if config.option.pyargs else (),
         )
     return config.stash[bench_key]
+
+
+def _pinned(config: pytest.Config) -> tuple[Path, ...]:
+    """Return the files of cases to replay, each read once and found sound; none without a search."""
+    if not config.option.claims_search:
+        return ()
+    from .search import FILE, NAME, load
+
+    files = (FILE, config.rootpath / NAME)
+    for file in files:
+        try:
+            load(file)
+        except ValueError as error:
+            raise pytest.UsageError(f"--claims-search: {error}") from error
+    return files
+
+
+def _store(config: pytest.Config) -> Store | None:
+    """Return the store that the user keeps; None where nothing is kept."""
+    if config.option.claims_store == "off":
+        return None
+    if store_key not in config.stash:
+        from .store import Store, StoreError
+
+        place = config.invocation_params.dir / Path(config.option.claims_store).expanduser()
+        try:
+            config.stash[store_key] = Store(place)
+        except StoreError as error:
+            raise pytest.UsageError(f"--claims-store={config.option.claims_store}: {error}") from error
+        config.add_cleanup(config.stash[store_key].close)
+    return config.stash[store_key]
+
+
+def _memory(config: pytest.Config) -> Memory | None:
+    store = _store(config)
+    if store is None:
+        return None
+    from .memory import Memory
+
+    return Memory(store)
 
 
 def _audio(config: pytest.Config) -> Folder | None:

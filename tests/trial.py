@@ -13,7 +13,9 @@ import operator
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -30,11 +32,17 @@ from testtone.models.protocol import Encoder
 from testtone.probes import statistics
 from testtone.probes.hearing import Heard, ear_of, hear
 from testtone.probes.records import Effect, Measurement
+from testtone.stimuli import Stimulus
 from testtone.stimuli.recordings import Folder
 
-from . import disagreements
+from . import disagreements, search
 from .claim import Claim
 from .illustrations import illustration
+from .memory import Memory
+from .search import Found
+
+_resolving = threading.Lock()
+"""One encoder is made at a time, whatever thread asks: imports of strangers look at paths that are set meanwhile."""
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -49,20 +57,30 @@ class Bench:
     device: str = "cpu"
     limit_seconds: float = LIMIT_SECONDS
     """How long an encoder may take for one batch of clips."""
+    threads: int | None = None
+    """Threads that torch was asked to compute with, where the user said; for the command that repeats a claim."""
     audio: Folder | None = None
     """Recordings of the user's own, for claims that can use them."""
     audio_path: str | None = None
     """Where they were found, as typed."""
+    memory: Memory | None = None
+    """What is remembered between runs, where the user keeps a store."""
     where: tuple[str, ...] = ()
     """What pytest was told about where the claims are, for the command that repeats one."""
     say: Callable[[str, int, int], None] = field(default=lambda spec, done, total: None)
     """Told how far an encoder has been heard: spec, sounds heard, sounds in all."""
     wanted: dict[str, dict[tuple[str, int], Claim]] = field(default_factory=dict)
     """Encoder spec -> (claim id, place) -> claim: all that this session will ask, so that it is asked in one pass."""
+    search: bool = False
+    """Whether a counterexample is searched for, beside the estimate."""
+    pinned: tuple[Path, ...] = ()
+    """Files of cases that a search replays first."""
     _listeners: dict[str, Listener | str] = field(default_factory=dict)
     _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
+    _searched: dict[tuple[str, str], tuple[Mapping[str, Found], float]] = field(default_factory=dict)
+    """(Claim id, encoder spec) -> what a search found at each site, and its seconds."""
 
     def want(self, claim: Claim, spec: str) -> None:
         """Say in advance that ``claim`` will be asked of ``spec``: and so of its controls, and of their company."""
@@ -110,7 +128,7 @@ class Bench:
                 return record | {FAULT: fault, "reason": fault}
             measurement = self._compared(claim, spec, measurement)
         if measurement is None:
-            reason = self._lacks(claim, spec) or f"the encoder has no site {site!r}"
+            reason = self._lacks(claim, spec) or _no_site(site)
             return record | {"verdict": "not-applicable", "reason": reason}
         record |= _measured(measurement, claim)
         record["sounds"] = self._sounds(measurement, spec)
@@ -131,7 +149,64 @@ class Bench:
                 ),
             }
         verdict = statistics.verdict(measurement.effect, claim.threshold)
-        return record | {"verdict": verdict, "agrees": claim.agrees(verdict)}
+        record |= {"verdict": verdict, "agrees": claim.agrees(verdict)}
+        return self._with_search(record, claim) if self.search and claim.margin is not None else record
+
+    def _with_search(self, record: dict[str, Any], claim: Claim) -> dict[str, Any]:
+        """The record with what a search found; a counterexample that counts refutes, and leaves the effect as it is."""
+        spec, site = record["encoder"], record["site"]
+        try:
+            found, seconds = self._search(claim, spec)
+        except (EncoderFault, search.PinError) as fault:
+            return record | {FAULT: str(fault), "verdict": None, "agrees": None, "reason": str(fault)}
+        if site not in found:
+            return record
+        controls = []
+        for control in claim.controls:
+            theirs, _ = self._search(claim, control.encoder, control.expected)
+            controls.append((control.encoder, control.expected, theirs.get(site) or next(iter(theirs.values()), None)))
+        searched = search.record(claim, spec, found[site], controls, seconds=seconds)
+        worst = found[site].worst
+        if worst is not None:
+            listener = self._listener(spec)
+            assert isinstance(listener, Listener)
+            kind = "counterexample" if found[site].counterexample else "worst of the search"
+            heard = [(f"{kind}: {label}", sound) for label, sound in worst.case.sounds]
+            record["sounds"] = record["sounds"] | _heard_sounds(heard, listener.sample_rate)
+            record["stimuli"] = record["stimuli"] + [{"sha256": s.sha256, "label": label} for label, s in heard]
+        if searched["refutes"]:
+            record |= {"verdict": "refuted", "agrees": claim.agrees("refuted"), "reason": searched["said"]}
+        return record | {"search": searched}
+
+    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, Found], float]:
+        """What a search finds at the sites that were measured; controls are searched alike, but nothing is shrunk."""
+        assert claim.margin is not None
+        if (claim.id, spec) not in self._searched:
+            listener = self._listener(spec)
+            assert isinstance(listener, Listener)
+            measured = self._hear(claim, spec).measurements or {}
+            decided = {site: each.effect.name for site, each in measured.items() if each.effect is not None}
+            hunt = search.Search(
+                claim=claim.id,
+                margin=claim.margin,
+                refuted_below=claim.threshold.refuted_below,
+                listener=listener,
+                ear=ear_of(listener, (*claim.beside, *claim.sites)),
+                sites=tuple(site for site in claim.sites if site in decided),
+                readings=decided,
+                claims_seed=self.seed,
+                effort=self.effort,
+                say=partial(self.say, f"{spec} for a counterexample to {claim.id}"),
+            )
+            pins = search.pins(claim.id, spec, self.pinned)
+            early = min(search.FIRST, search.EXAMPLES[self.effort])
+            found: Mapping[str, Found] = {}
+            if hunt.sites and expected == "refuted":
+                found = hunt.run(pins, shrink=False, examples=early)
+            if hunt.sites and not (found and all(each.counterexample for each in found.values())):
+                found = hunt.run(pins, shrink=expected is None)
+            self._searched[claim.id, spec] = found, hunt.seconds
+        return self._searched[claim.id, spec]
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -211,9 +286,10 @@ class Bench:
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
-                self._listeners[spec] = Listener(
-                    self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
-                )
+                with _resolving:
+                    self._listeners[spec] = Listener(
+                        self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
+                    )
             except specs.EncoderSpecError as error:
                 self._listeners[spec] = str(error)
         return self._listeners[spec]
@@ -257,13 +333,41 @@ class Bench:
                 if not set(ear.sites) & set(each.sites):
                     self._heard[key] = Heard({}, None, None, 0.0)
                     continue
-                draws = generator(each.family or each.id, self.seed, where)
+                remembered = self._remembered(listener, each, where)
+                if remembered is not None:
+                    self._heard[key] = remembered
+                    continue
+                draws = generator(each.family or each.id, self.seed, 0 if each.same_draws else where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
-            self._heard |= hear(listener, probes, progress=partial(self.say, spec))
+            before = None if self.memory is None or not probes else self.memory.answers(listener)
+            new = hear(listener, probes, progress=partial(self.say, spec), answers_before=before)
+            for (name, _, where), found in new.items():
+                self._remember(listener, claims[name, where], where, found)
+            self._heard |= new
         heard = self._heard[claim.id, spec, place]
         if heard.error is not None:
             raise heard.error
         return heard
+
+    def _remembered(self, listener: Listener, claim: Claim, place: int) -> Heard | None:
+        """What a probe found in an earlier run in which everything was the same."""
+        key = self._measurement_key(claim, place)
+        if self.memory is None or key is None:
+            return None
+        started = time.perf_counter()
+        found = self.memory.recall(listener, key)
+        return None if found is None else Heard(found, None, None, time.perf_counter() - started)
+
+    def _remember(self, listener: Listener, claim: Claim, place: int, heard: Heard) -> None:
+        key = self._measurement_key(claim, place)
+        if self.memory is not None and key is not None and heard.measurements is not None:
+            self.memory.keep(listener, key, heard.measurements)
+
+    def _measurement_key(self, claim: Claim, place: int) -> dict[str, Any] | None:
+        if self.memory is None:
+            return None
+        audio = None if self.audio is None else self.audio.sha256
+        return self.memory.measurement_key(claim, seed=self.seed, effort=self.effort, place=place, audio_sha256=audio)
 
     def _fault_of_company(self, claim: Claim, spec: str) -> str | None:
         """Why an encoder cannot be compared with its company, if it cannot."""
@@ -291,6 +395,31 @@ class Bench:
             return None
         return f"the encoder keeps no level ({normalises}): {claim.needs_level}"
 
+    def not_applicable(self, claim: Claim, spec: str) -> dict[str, str]:
+        """Return the sites of a claim at which it is not applicable to an encoder, and why, without hearing a sound.
+
+        The encoder says of itself what sites it offers, and is heard for nothing but its margins. A probe may find more
+        in its answers: a code without a derivative at rest, say.
+
+        Raises:
+            EncoderFault: if the encoder breaks its promise.
+            EncoderSpecError: if the spec leads to no encoder.
+        """
+        listener = self._listener(spec)
+        if isinstance(listener, str):
+            raise specs.EncoderSpecError(listener)
+        if claim.on_trial and spec not in claim.on_trial:
+            return dict.fromkeys(claim.sites, f"the claim is about {', '.join(claim.on_trial)}, and asked of no other")
+        lacks = self._lacks(claim, spec)
+        if lacks is not None:
+            return dict.fromkeys(claim.sites, lacks)
+        ear = ear_of(listener, (*claim.beside, *claim.sites))
+        out = {site: _no_site(site) for site in claim.sites if site not in ear.sites}
+        if claim.company is not None and not claim.company_is_optional and not claim.companions(spec):
+            return out | dict.fromkeys(ear.sites, "there is nothing known to compare it with")
+        found = claim.lacking(ear) if claim.lacking is not None else {}
+        return out | {site: why for site, why in found.items() if site in claim.sites and site not in out}
+
     def _control(self, claim: Claim, spec: str, expected: str, site: str) -> dict[str, Any]:
         """What the probe found on a reference encoder, at the same site or, as most have but one, at its latent."""
         heard = self._hear(claim, spec)
@@ -317,15 +446,7 @@ class Bench:
     def _sounds(self, measurement: Measurement, spec: str) -> dict[str, Any]:
         listener = self._listener(spec)
         assert isinstance(listener, Listener)
-        return {
-            sound.sha256: {
-                "label": label,
-                "seconds": sound.seconds,
-                "sample_rate": listener.sample_rate,
-                "truth": sound.truth(),
-            }
-            for label, sound in measurement.sounds
-        }
+        return _heard_sounds(measurement.sounds, listener.sample_rate)
 
     def _rerun(self, claim: Claim, spec: str, site: str) -> str:
         words = [
@@ -341,7 +462,9 @@ class Bench:
             self.effort,
             "-k",
             f"{claim.id} and {site}",
+            *(("--claims-threads", str(self.threads)) if self.threads is not None else ()),
             *(("--claims-audio", self.audio_path) if self.audio_path is not None else ()),
+            *(("--claims-search",) if self.search else ()),
         ]
         return shlex.join(words)
 
@@ -369,7 +492,13 @@ class Trial:
         if FAULT in record:
             pytest.fail(f"no verdict: {record[FAULT]}", pytrace=False)
         # An invalid probe has not judged the line either.
-        if known is not None and not record["known_disagreement"] and record["verdict"] != "invalid":
+        refuted_by_search = bool((record["search"] or {}).get("refutes"))
+        if (
+            known is not None
+            and not record["known_disagreement"]
+            and record["verdict"] != "invalid"
+            and not refuted_by_search
+        ):
             pytest.fail(
                 f"{disagreements.FILE.name} holds {self.claim.id} on {self.spec} at {self.site} as {known.verdict} "
                 f"against its source; now it comes out otherwise: take the line out.\n{_summary(record)}",
@@ -471,6 +600,18 @@ def _measured(measurement: Measurement, claim: Claim) -> dict[str, Any]:
     }
 
 
+def _heard_sounds(sounds: Iterable[tuple[str, Stimulus]], sample_rate: int) -> dict[str, Any]:
+    return {
+        sound.sha256: {
+            "label": label,
+            "seconds": sound.seconds,
+            "sample_rate": sample_rate,
+            "truth": sound.truth(),
+        }
+        for label, sound in sounds
+    }
+
+
 def _p_value(effect: Effect | None, claim: Claim) -> float | None:
     """One-sided p of the side the effect lies on: above the first threshold, or below the second."""
     if effect is None or effect.to_json() is None:
@@ -478,6 +619,10 @@ def _p_value(effect: Effect | None, claim: Claim) -> float | None:
     above = statistics.one_sided_p(effect, claim.threshold.supported_above)
     below = 1 - statistics.one_sided_p(effect, claim.threshold.refuted_below)
     return float(min(above, below))
+
+
+def _no_site(site: str) -> str:
+    return f"the encoder has no site {site!r}"
 
 
 def _said(effect: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 import pytest
 
 from testtone.probes import chord_additivity as probe
+from testtone.probes import margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.chord_additivity,
     threshold=probe.THRESHOLD,
+    margin=margins.CHORD_ADDITIVITY,
     controls=(
         Control(encoder="power-filterbank", expected="supported"),
         Control(encoder="holistic-features", expected="refuted"),

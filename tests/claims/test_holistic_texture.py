@@ -3,6 +3,7 @@
 import pytest
 
 from testtone.probes import holistic_texture as probe
+from testtone.probes import margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.holistic_texture,
     threshold=probe.THRESHOLD,
+    margin=margins.HOLISTIC_TEXTURE,
     controls=(
         Control(encoder="holistic-features", expected="supported"),
         Control(encoder="power-filterbank", expected="refuted"),

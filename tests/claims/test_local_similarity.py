@@ -3,6 +3,7 @@
 import pytest
 
 from testtone.probes import local_similarity as probe
+from testtone.probes import margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent"),
     probe=probe.local_similarity,
     threshold=probe.THRESHOLD,
+    margin=margins.LOCAL_SIMILARITY,
     controls=(
         Control(encoder="waveform-features", expected="supported"),
         Control(encoder="polyphase", expected="refuted"),

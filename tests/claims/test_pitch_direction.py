@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import margins
 from testtone.probes import pitch_direction as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.pitch_direction,
     threshold=probe.THRESHOLD,
+    margin=margins.PITCH_DIRECTION,
     controls=(
         Control(encoder="power-filterbank", expected="supported"),
         Control(encoder="holistic-features", expected="refuted"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import margins
 from testtone.probes import same_filters as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -18,6 +19,8 @@ CLAIM = Claim(
     beside=("quantised",),
     probe=probe.same_filters,
     threshold=probe.THRESHOLD,
+    margin=margins.SAME_FILTERS,
+    universal="regardless of context",
     controls=(
         Control(encoder="power-filterbank", expected="supported"),
         Control(encoder="holistic-features", expected="refuted"),
@@ -35,7 +38,8 @@ CLAIM = Claim(
         "pitch in different company overlap more than two sets of different pitches (octaves, fifths and fourths left "
         "out): one half is chance. What counts is how far a channel's mean moves, where that repeats from performance "
         "to performance, else how much more it oscillates. Above .8 four of five comparisons name the pitch; below .7 "
-        "three of ten go to another one. Interval: two-way over pitches and contexts."
+        "three of ten go to another one. Interval: two-way over pitches and contexts. A part repeats it with music as "
+        "the company: recordings given with --claims-audio, else ensembles."
     ),
     family="pitch_direction",
 )

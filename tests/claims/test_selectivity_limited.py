@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import margins
 from testtone.probes import selectivity_limited as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent"),
     probe=probe.selectivity_limited,
     threshold=probe.THRESHOLD,
+    margin=margins.SELECTIVITY_LIMITED,
     controls=(
         Control(encoder="bare-decimator", expected="supported"),
         Control(encoder="power-filterbank", expected="refuted"),

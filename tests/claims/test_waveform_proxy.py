@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import margins
 from testtone.probes import waveform_proxy as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -16,6 +17,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.waveform_proxy,
     threshold=probe.THRESHOLD,
+    margin=margins.WAVEFORM_PROXY,
     controls=(
         Control(encoder="polyphase", expected="supported"),
         Control(encoder="power-filterbank", expected="refuted"),

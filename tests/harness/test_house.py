@@ -36,6 +36,9 @@ WALLS = {
     "stimuli": Walls(
         inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "fluidsynth", "pretty_midi", "soundfile"})
     ),
+    "stimuli/strategies": Walls(inside=("testtone.stimuli",), outside=frozenset({"numpy", "scipy", "hypothesis"})),
+    # It names hypothesis for whoever imported it.
+    "stimuli/registration.py": Walls(inside=("testtone.stimuli",), outside=frozenset({"hypothesis"})),
     "models": Walls(inside=("testtone.models",), not_outside=frozenset({"pytest", "hypothesis", "jinja2"})),
     "models/training": Walls(inside=("testtone.models", "testtone.stimuli")),
     "probes": Walls(
@@ -46,6 +49,8 @@ WALLS = {
     "tests": Walls(inside=("testtone",)),
     # pytest reads the plugin, and the packages that it lies in, in every session of an environment that holds testtone.
     "tests/__init__.py": Walls(inside=(), outside=frozenset()),
+    # hypothesis calls it in every process that imports it.
+    "tests/registration.py": Walls(inside=("testtone.stimuli.registration",), outside=frozenset()),
 }
 
 
@@ -160,7 +165,7 @@ def test_a_door_is_no_hole(path: str, source: str) -> None:
 # Distributions whose module has another name.
 MODULES = {"pretty-midi": "pretty_midi", "pyfluidsynth": "fluidsynth"}
 # They import the files beside them, and what the extra `test` brings.
-UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"))
+UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"), ("tests", "mutation"))
 # Imported only where they are there; the module says what happens where they are not.
 OPTIONAL = {"torchaudio": "encodec asks for it on import and the model does not use it"}
 # Asked for by its name at run time: resvg_py, in reports/export.py, which makes no PNG without it.

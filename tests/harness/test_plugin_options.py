@@ -6,8 +6,8 @@ import pytest
 from plugin_toys import check, furnish
 
 OPTIONS = (
-    "--encoder", "--claims-report", "--claims-seed", "--claims-effort", "--claims-audio", "--claims-store",
-    "--claims-device", "--claims-timeout",
+    "--encoder", "--claims-report", "--claims-seed", "--claims-effort", "--claims-audio", "--claims-shard",
+    "--claims-store", "--claims-search", "--claims-device", "--claims-timeout", "--claims-threads",
 )  # fmt: skip
 
 
@@ -67,7 +67,9 @@ def test_one_bad_spec_among_good_ones_is_named(pytester: pytest.Pytester) -> Non
 
 BAD_OPTIONS = {
     "seed below zero": (["--claims-seed=-1"], "--claims-seed=-1 must be 0 or more"),
-    "a store": (["--claims-store=here"], "--claims-store=here: this version keeps no store; use off"),
+    "a store of other things": (["--claims-store=."], " holds other files ("),
+    "a store in a file": (["--claims-store=toy_encoders.py"], "toy_encoders.py is a file; name a folder"),
+    "no thread": (["--claims-threads=0"], "--claims-threads=0 must be 1 or more"),
     "page without suffix": (["--claims-report=report"], "report must end in .html; its data goes to PATH.json beside"),
     "page as data": (["--claims-report=report.json"], "report.json must end in .html"),
     "missing folder": (["--claims-report=nowhere/report.html"], "there is no folder"),
