@@ -63,5 +63,5 @@ $(READY): pyproject.toml constraints.txt scripts/setup.sh
 	@sh scripts/setup.sh
 
 clean:
-	rm -rf $(VENV) build dist testtone.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .benchmarks report.html report.json
+	rm -rf $(VENV) build dist testtone.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache .benchmarks report.html report.json bench-ratios.json
 	find stimuli models probes reports tests scripts conftest.py -name __pycache__ -type d -prune -exec rm -rf {} +

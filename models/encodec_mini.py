@@ -73,13 +73,18 @@ class EncodecMini(EncodecEncoder):
         return self
 
 
-def empty_model(*, seed: int = 0) -> Any:
-    """Return an `encodec.EncodecModel` of this architecture with the package's own initialisation."""
+def empty_model(*, seed: int = 0, width: int = WIDTH) -> Any:
+    """Return an `encodec.EncodecModel` of this architecture with the package's own initialisation.
+
+    Args:
+        seed: of the initialisation.
+        width: channels of the first layer; the others follow.
+    """
     package = import_encodec()
     options = {
         "channels": 1,
         "dimension": DIMENSION,
-        "n_filters": WIDTH,
+        "n_filters": width,
         "ratios": list(RATIOS),
         "norm": "none",
         "causal": True,
@@ -116,11 +121,16 @@ def untrained(
     init: Literal["default", "gain"] = "default",
     seed: int = 0,
     gain: float = GAIN,
+    width: int = WIDTH,
     bandwidth_kbps: float = BANDWIDTH_KBPS,
 ) -> EncodecMini:
     """Return the twin that was never trained, with codebooks fitted to it; see `encodec.untrained`."""
     name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
-    model = empty_model(seed=seed)
+    if width < 1:
+        raise ValueError(f"width={width} channels of the first layer; at least 1")
+    if width != WIDTH:
+        name += f"(width={width})"
+    model = empty_model(seed=seed, width=width)
     if init == "gain":
         draw_with_gain(model.encoder, model.decoder, gain=gain, seed=seed)
     return EncodecMini(model, name=name, bandwidth_kbps=bandwidth_kbps, fit=True)

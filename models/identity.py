@@ -41,6 +41,7 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from .listening import BATCH, Listener
+from .threads import WISHES
 
 
 def _began() -> float:
@@ -57,6 +58,16 @@ def _began() -> float:
 BEGAN = _began()
 SLACK_SECONDS = 0.05
 """The clock ticks in steps; no module of ours is loaded so soon after a process began."""
+
+SWITCHES = (
+    *WISHES,
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "MKL_CBWR",
+    "CUBLAS_WORKSPACE_CONFIG",
+)
+"""Environment variables that libraries take their threads and their code by."""
 
 OURS = "testtone.models"
 """Encoders of this package need not tell the hash of their weights: their source and state are all there is."""
@@ -123,6 +134,17 @@ def _versions() -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
+@functools.cache
+def _processor() -> str:
+    """The processor and what it can do, where the system tells: libraries choose their code by it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    told = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
+    return "\n".join(sorted(set(told)))
+
+
 def platform_of(device: Any) -> str:
     """Hash of what computes: versions, processor, device, threads and switches of torch, as they are now."""
     device = torch.device(device)
@@ -131,13 +153,15 @@ def platform_of(device: Any) -> str:
         sys.version,
         platform.system(),
         platform.machine(),
+        _processor(),
+        [(name, os.environ.get(name)) for name in SWITCHES],
         torch.backends.cpu.get_cpu_capability(),
         torch.get_num_threads(),
         torch.get_default_dtype(),
         torch.get_float32_matmul_precision(),
         torch.are_deterministic_algorithms_enabled(),
         torch.backends.mkldnn.is_available(),
-        torch.backends.mkldnn.enabled,  # type: ignore[attr-defined]
+        torch.backends.mkldnn.enabled,
         torch.get_flush_denormal() if hasattr(torch, "get_flush_denormal") else None,
         torch.__config__.show(),
         BATCH,
@@ -268,12 +292,12 @@ class _Walk:
             return
         self._class(kind)
         try:
-            told = pickle.dumps(value, protocol=4)
+            pickled = pickle.dumps(value, protocol=4)
         except Exception:
             raise UnknownError(
                 f"{path} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be told"
             ) from None
-        self._say("pickled", hashlib.sha256(told).hexdigest())
+        self._say("pickled", hashlib.sha256(pickled).hexdigest())
 
     def _apart(self, value: Any, path: str) -> str:
         walk = _Walk()
@@ -397,7 +421,10 @@ def _closure(modules: Iterable[str]) -> dict[str, Path]:
             continue
         found[name] = path
         if path.suffix == ".py" and _is_local(path):
-            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            above = name.rpartition(".")[0]
+            package = name if path.name == "__init__.py" else above
+            # Packages are imported, and may act, before what lies in them.
+            waiting.append((above, path))
             waiting += [(each, path) for each in _imported(path, package)]
     return found
 

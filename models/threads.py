@@ -8,6 +8,7 @@ also moves the last bits of a result. So it is set, and recorded, and given back
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +16,10 @@ import torch
 
 WISHES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables by which a user says how many threads there should be."""
+
+_lock = threading.Lock()
+_before: list[int] = []
+"""What held before each of those that hold now, outermost first."""
 
 
 @contextmanager
@@ -29,12 +34,16 @@ def held(threads: int | None = None) -> Iterator[int]:
     """
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ValueError(f"threads={threads!r} must be a whole number, 1 or more")
-    before = torch.get_num_threads()
     if threads is None and not any(os.environ.get(name) for name in WISHES):
         threads = 1
-    if threads is not None:
-        torch.set_num_threads(threads)
+    with _lock:
+        # One number for the whole process: of holders that overlap, the last to leave gives back what was first.
+        _before.append(torch.get_num_threads())
+        if threads is not None:
+            torch.set_num_threads(threads)
     try:
         yield torch.get_num_threads()
     finally:
-        torch.set_num_threads(before)
+        with _lock:
+            before = _before.pop()
+            torch.set_num_threads(before)

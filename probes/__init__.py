@@ -5,9 +5,11 @@
 ``decoding``    what a linear reader finds in a code, on sounds that it did not learn from
 ``tuning``      how a unit's answer depends on frequency
 ``likeness``    how far apart two sounds are, by waveform and by ear
+``natural``     the same question in music: recordings of the user's own, or ensembles
 ``search``      sounds that an encoder cannot tell apart
 ``presence``    which partials of a mixture a reader finds, in company that it knows and in other company
 ``alias_lines`` what becomes of the members of an alias class
+``margins``     how far a single case is from contradicting a claim: what a search for counterexamples minimises
 ``statistics``  intervals over clusters, nulls, the verdict rule
 ``records``     Effect, Threshold, Part, Measurement: what crosses the wall to a claim
 

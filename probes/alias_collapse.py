@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from testtone.stimuli import Chain, Partial, Stimulus, Tone, designs
 
+from .alias_lines import folding
 from .hearing import Answer, Ear, Listen, Probe
 from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
@@ -77,27 +78,10 @@ def alias_collapse(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
 
 def alias_collapse_of(ear: Ear, rng: np.random.Generator, *, sets: int, tokens: int, lines: int) -> Probe:
     """Measure the same with a number of sets of pairs, of tokens a clip, and of whole alias classes (0: none)."""
-    measurements: dict[str, Measurement] = {
-        site: _not_applicable(
-            site,
-            "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there",
-        )
-        for site in ear.shifted
-    }
+    places, out = folding(ear)
+    measurements: dict[str, Measurement] = {site: _not_applicable(site, why) for site, why in out.items()}
     groups: list[_Group] = []
-    folding = [site for site in ear.sites if site not in ear.shifted]
-    for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
-        sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
-        chain = ear.chain(sites[0])
-        whole = abs(ear.sample_rate / rate - chain.hop) < 1e-6
-        if chain.hop < 2 or not whole:
-            why = (
-                "the site keeps the sample rate, and nothing folds"
-                if chain.hop < 2
-                else f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
-            )
-            measurements |= {site: _not_applicable(site, why) for site in sites}
-            continue
+    for sites, chain in places:
         try:
             groups.append(_Group(ear, sites, chain, rng, sets=sets, tokens=tokens, lines=lines))
         except designs.NoSuchDesignError as error:

@@ -14,6 +14,8 @@ Reader      linear, complex: the members' amplitudes from the channels at their 
             Wherry 1931): what a reader finds that has heard endlessly many sounds. Held out, a reader of n sounds finds
             less by 1 - R2 times d / (n - d), which would count against codes of many channels. Where all the components
             cannot be used it errs a little to the low side (by .02 for 512 channels and 400 sounds of 256 members).
+            The amplitudes' mean square is drawn like the rest, and what is left re it comes out too large by
+            (1 - share left) / n: corrected, or one in twelve intervals of a code that keeps nine tenths would miss it.
             Ridge regression, one strength for all members of a class, chosen by leave-one-out error and held out the
             same way: its R2 is that of n sounds, but less noisy from member to member.
 """
@@ -28,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtone.stimuli.alias_classes import FRAMES, AliasClasses, Alone, Performances, dense, draw_classes, lone
+from testtone.stimuli.folding import Chain
 
 from .hearing import Answer, Ear, Listen
 
@@ -175,7 +178,8 @@ class Components:
     def r2(self, amplitudes: Complex) -> Floats:
         """R2 of a least-squares reader that has heard endlessly many sounds, 'members': adjusted R2."""
         sounds = len(self.left)
-        return np.asarray(1.0 - self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used))
+        error = self.residuals(amplitudes)[0].mean(axis=0) * sounds / (sounds - self.used)
+        return np.asarray(1.0 - error * (1.0 - (1.0 - error) / sounds))
 
     def residuals(self, amplitudes: Complex) -> tuple[Floats, Floats]:
         """Squared residuals re the mean square of each member, 'sounds members', and leverages, 'sounds'."""
@@ -286,25 +290,41 @@ class Group:
         return self.alone.louder(20.0 * np.log10(SOFT_RMS[level] / SOFT_RMS[0]))
 
 
-def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
-    """Return the sites by frame rate with their sounds, and why there are none for the others."""
-    found: list[Group] = []
+def folding(ear: Ear) -> tuple[list[tuple[tuple[str, ...], Chain]], dict[str, str]]:
+    """Return the sites at which frequencies fold, by frame rate and with their strides; and why none do at the others.
+
+    Of what the encoder says of itself alone: nothing is heard.
+    """
     out = {
         site: "it gives one frame a clip: its frame rate is that of the windows it is heard in, and nothing folds there"
         for site in ear.shifted
     }
+    places = []
     folding = [site for site in ear.sites if site not in ear.shifted]
     for rate in dict.fromkeys(ear.frame_rates[site] for site in folding):
         sites = tuple(site for site in folding if ear.frame_rates[site] == rate)
         chain = ear.chain(sites[0])
         if chain.hop < 2:
             out |= dict.fromkeys(sites, "the site keeps the sample rate, and nothing folds")
-            continue
-        if abs(ear.sample_rate / rate - chain.hop) > 1e-6:
+        elif abs(ear.sample_rate / rate - chain.hop) > 1e-6:
             out |= dict.fromkeys(
                 sites, f"its hop of {ear.sample_rate / rate:.3f} samples is not whole, and no frequencies fold exactly"
             )
-            continue
+        else:
+            places.append((sites, chain))
+    return places, out
+
+
+def nothing_folds(ear: Ear) -> dict[str, str]:
+    """Return the sites at which nothing folds, and why."""
+    return folding(ear)[1]
+
+
+def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group], dict[str, str]]:
+    """Return the sites by frame rate with their sounds, and why there are none for the others."""
+    found: list[Group] = []
+    places, out = folding(ear)
+    for sites, chain in places:
         tokens, families = SIZES[effort]["tokens"], SIZES[effort]["families"]
         seconds = ear.seconds(FRAMES, sites=sites)
         classes = draw_classes(rng, chain=chain, classes=CLASSES, members=MEMBERS)
@@ -318,6 +338,59 @@ def groups(ear: Ear, rng: np.random.Generator, effort: str) -> tuple[list[Group]
         )
         found.append(Group(sites, classes, alone, played, apart, seconds))
     return found, out
+
+
+LOUDER_DB = 20.0 * np.log10(DENSE_RMS / SOFT_RMS[0])
+"""From soft to ordinary level: a linear variant needs no soft sounds."""
+
+
+class Twin:
+    """The linear twin of an encoder at the sites of one frame rate: what to play for it, and what it answers.
+
+    Soft sounds stand for it where the code has a derivative at rest. Elsewhere the encoder's own linear variant does,
+    where it offers one.
+    """
+
+    def __init__(self, ear: Ear, group: Group, level: int, derivatives: Mapping[str, Derivative]) -> None:
+        self.group, self.derivatives = group, derivatives
+        self.alone = group.softly(level)
+        self.by_ear = tuple(site for site in group.sites if derivatives[site].exists)
+        self.by_variant = tuple(
+            site for site in group.sites if not derivatives[site].exists and "linear" in ear.variants
+        )
+        self.known = (*self.by_ear, *self.by_variant)
+        """Sites at which it is known."""
+
+    def requests(self) -> dict[str, Listen]:
+        """What must be played, by name."""
+        asked = {}
+        if self.by_ear:
+            asked["alone"] = Listen(self.alone.stimuli, self.group.readout, self.by_ear)
+            if any(self.derivatives[site].polarities == 2 for site in self.by_ear):
+                asked["inverted"] = Listen(self.alone.inverted(), self.group.readout, self.by_ear)
+        if self.by_variant:
+            louder = self.group.alone.scaled(LOUDER_DB)
+            asked["variant"] = Listen(louder, self.group.readout, self.by_variant, "linear")
+        return asked
+
+    def responses(self, site: str, heard: Mapping[str, Answer]) -> Complex:
+        """Return v, ``'classes members channels'``, at a site where it is known."""
+        if site in self.by_ear:
+            inverted = np.asarray(heard["inverted"][site], complex) if "inverted" in heard else None
+            return responses(self.alone, np.asarray(heard["alone"][site], complex), inverted)
+        gain = 10 ** (LOUDER_DB / 20)
+        return responses(self.group.alone, np.asarray(heard["variant"][site], complex) / gain)
+
+    def unknown(self, site: str) -> tuple[str, bool]:
+        """Why it is not known at a site, and whether that is for want of something the encoder could offer."""
+        derivative = self.derivatives[site]
+        if derivative.deaf:
+            return derivative.reason(), False
+        return f"{derivative.reason()}, and the encoder offers no linear variant (`ablated`)", True
+
+    def source(self, site: str) -> str:
+        """What stands for it, in words."""
+        return "soft sounds" if site in self.by_ear else "linear variant"
 
 
 def by_class(heard: NDArray[Any], index: int) -> Complex:

@@ -46,7 +46,7 @@ from testtone.stimuli import mixtures
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, permutation, standard_error
+from .statistics import above_noise, jackknife, permutation
 
 VERSION = 1
 FRAMES = 24
@@ -56,9 +56,6 @@ PENALTY = 1e-2
 
 PAIR_PENALTY = 1.0
 """Of the ridge on pairs, in chords: a pair is in a few of them."""
-
-CLEARS = 3.0
-"""Standard errors above zero at which the phase-averaged code counts as carrying anything."""
 
 LINEAR = 0.95
 """Frozen additivity of soft sounds from which an encoder counts as linear there."""
@@ -131,7 +128,7 @@ def _measure(
     folds = _folds(design.members, rng)
     by_roving, by_freezing = Sums(design.members, roved, folds), Sums(design.members, frozen, folds)
     variance = by_roving.over_notes("variance of chords", by_roving.spread)
-    heard = variance.value > CLEARS * standard_error(variance)
+    heard = above_noise(variance)
     reading = by_roving if heard else by_freezing
     name = "phase-roved means" if heard else "frozen frames"
     roved_effect, frozen_effect = (

@@ -48,7 +48,7 @@ from .statistics import bootstrap
 
 Floats = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(0.0, -0.1)
 NOTES = 12
 FRAMES = 24

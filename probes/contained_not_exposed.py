@@ -12,6 +12,8 @@ Formula   contain: mean over partials of the area under the ROC curve in company
           the start phase). expose: the area of linear readers of RO1 and RO2 that learned in all other families. Both
           as readers of endless sounds would reach it (`presence.endless`).
           effect = min(contain - .85, .65 - expose).
+Own audio In the company of the user's own recordings, where there are some, a part: contained, for readers of these;
+          exposed, for linear readers that learned in all the families here.
 Null      labels permuted within families and folds, for the readers in company unknown.
 Interval  of either over partials, from differences between neighbours (`presence.mean_over_partials`); the families
           are kinds of company, the same in every draw, and no sample. Supported needs both: the lower end is the
@@ -103,6 +105,7 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
                 threshold=THRESHOLD,
                 note="as heard",
             ),
+            *_in_recordings(code, design),
         ),
         null=Null(
             kind="labels permuted within families and folds",
@@ -115,6 +118,34 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
             "exposed_by_partial": [float(each) for each in exposed],
         },
     )
+
+
+def _in_recordings(code: Code, design: Design) -> tuple[Part, ...]:
+    """What is in the code in the company of recordings, and what of it readers that know other company have."""
+    if code.recorded is None or code.recorded_lines is None or design.recorded is None:
+        return ()
+    main, labels = design.main, design.recorded.present[..., : design.main]
+
+    def contained(step: slice) -> Floats:
+        features, known = code.recorded[:, step], labels[:, step]  # type: ignore[index]
+        linear = [presence.read(features, known, elsewhere=False).said, presence.read_pooled(features, known)]
+        lines = code.recorded_lines[:, step, :main]  # type: ignore[index]
+        matched = presence.read_matched(lines, design.recorded, step)  # type: ignore[arg-type]
+        return presence.chosen([*linear, *matched], known).mean(axis=1)
+
+    def exposed(step: slice) -> Floats:
+        known = design.total.present[:, step, :main]
+        said = presence.read_new(code.sequence[:, step], known, code.recorded)  # type: ignore[arg-type]
+        return presence.area_by_family(said, labels).mean(axis=1)
+
+    halves = (slice(0, None, 2), slice(1, None, 2))
+    reached = [
+        presence.endless(read(slice(None)), np.mean([read(half) for half in halves], axis=0))
+        for read in (contained, exposed)
+    ]
+    name = "in the company of your recordings"
+    effect = replace(both(*reached), name=f"min(contain - .85, .65 - expose) {name}")
+    return (Part(name=name, effect=effect, threshold=THRESHOLD),)
 
 
 def both(contained: Floats, exposed: Floats) -> Effect:

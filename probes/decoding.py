@@ -14,15 +14,21 @@ Traps     Sounds that share what is to be generalised over (a context, a perform
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from .readouts import FLOOR
 from .statistics import auc
 
 Floats = NDArray[np.float64]
 
 STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
+
+POWER_FLOOR = 1e-3
+"""Of a channel's mean power over all sounds: below it nothing counts as oscillation (`floored_features`)."""
 
 
 def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False) -> Floats:
@@ -42,6 +48,13 @@ def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = Tr
     Raises:
         ValueError: if the shapes do not fit, or there are fewer than 3 sounds to learn from.
     """
+    return _learned(train, labels, test, standardise=standardise, shared=shared)[0]
+
+
+def _learned(
+    train: Floats, labels: Floats, test: Floats, *, standardise: bool = True, shared: bool = False
+) -> tuple[Floats, float]:
+    """What readers say, and their mean squared leave-one-out error on the sounds that they learned from."""
     train, labels, test = (np.asarray(each, dtype=np.float64) for each in (train, labels, test))
     if train.ndim != 2 or labels.ndim != 2 or len(train) != len(labels) or train.shape[1:] != test.shape[1:]:
         raise ValueError(
@@ -54,7 +67,8 @@ def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = Tr
     centre, spread = train.mean(axis=0), train.std(axis=0)
     heard = spread > 1e-12 * max(float(spread.max(initial=0.0)), 1e-300)
     if not heard.any():
-        return np.broadcast_to(labels.mean(axis=0), (len(test), labels.shape[1])).copy()
+        guess = np.broadcast_to(labels.mean(axis=0), (len(test), labels.shape[1])).copy()
+        return guess, float(labels.var(axis=0).mean())
     scale = spread if standardise else np.ones_like(spread)
     train = (train[:, heard] - centre[heard]) / scale[heard]
     test = (test[:, heard] - centre[heard]) / scale[heard]
@@ -75,7 +89,7 @@ def ridge(train: Floats, labels: Floats, test: Floats, *, standardise: bool = Tr
         errors = [np.full(len(error), error.mean()) for error in errors]
     best = np.argmin(errors, axis=0)
     weights = right.T @ (np.array(shrunk)[best].T * along)
-    return np.asarray(mean + test @ weights)
+    return np.asarray(mean + test @ weights), float(np.min(errors, axis=0).mean())
 
 
 def held_out(features: Floats, labels: Floats, folds: NDArray[np.intp]) -> Floats:
@@ -93,6 +107,28 @@ def held_out(features: Floats, labels: Floats, folds: NDArray[np.intp]) -> Float
     for fold in np.unique(folds):
         inside = folds == fold
         said[inside] = ridge(features[~inside], labels[~inside], features[inside])
+    return said
+
+
+def held_out_best(readouts: Sequence[Floats], labels: Floats, folds: NDArray[np.intp]) -> Floats:
+    """Return what readers say of each sound, each fold's with the readout that served its training sounds best.
+
+    The readout is chosen for all labels together, by the leave-one-out error of the sounds that readers learn from: one
+    that holds nothing then costs nothing, where side by side with a good one it would drown it.
+
+    Args:
+        readouts: each 'sounds features', of the same sounds.
+        labels: 'sounds labels'.
+        folds: fold of each sound, 'sounds'.
+
+    Returns:
+        'sounds labels'.
+    """
+    said = np.empty(labels.shape)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        rivals = [_learned(each[~inside], labels[~inside], each[inside]) for each in readouts]
+        said[inside] = min(rivals, key=lambda rival: rival[1])[0]
     return said
 
 
@@ -137,3 +173,15 @@ def sequence_features(mean: Floats, log_power: Floats) -> Floats:
     """
     count = len(mean)
     return np.concatenate([mean.reshape(count, -1), log_power.reshape(count, -1)], axis=1)
+
+
+def floored_features(mean: Floats, log_power: Floats) -> Floats:
+    """As `sequence_features`, log powers floored 30 dB below a channel's mean power over all sounds.
+
+    Below it there is rounding, and its logarithm would be a feature as large as any.
+    """
+    linear = np.maximum(np.exp(np.asarray(log_power, dtype=np.float64)) - FLOOR, 0.0)
+    floor = POWER_FLOOR * linear.mean(axis=0)
+    return sequence_features(
+        np.asarray(mean, dtype=np.float64), np.log(np.maximum(linear, np.where(floor > 0, floor, 1.0)))
+    )

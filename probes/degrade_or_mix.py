@@ -58,12 +58,12 @@ from testtone.stimuli.alias_classes import FRAMES
 from testtone.stimuli.multisines import LineSpectrum, Multisine
 
 from . import alias_lines
-from .alias_lines import Components, Derivative, GridLines, Group
+from .alias_lines import Components, Derivative, GridLines, Group, Twin
 from .hearing import Answer, Ear, Listen, Probe
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, jackknife_two_way
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(0.1, 0.05)
 
 NOISE = 1e-5
@@ -76,9 +76,6 @@ FULL_RATE_MEMBERS = 16
 """Members of each class that are read there."""
 
 PAIRS = 12
-LOUDER_DB = 20.0 * np.log10(alias_lines.DENSE_RMS / alias_lines.SOFT_RMS[0])
-"""From soft to ordinary level: a linear variant needs no soft sounds."""
-
 BLOCKS = 16
 """Of sounds, which are the second factor of the interval."""
 
@@ -150,6 +147,7 @@ class _Blocks:
         residual = self.residual.sum(axis=1) - (self.influence * ~kept).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             error = residual / (sounds - self.parameters) / ((self.amplitude * kept).sum(axis=1) / sounds)
+            error *= 1.0 - (1.0 - error) / sounds
         return np.where(sounds > self.parameters, 1.0 - error, np.nan)
 
 
@@ -175,14 +173,8 @@ class _Play:
         rng: np.random.Generator,
         effort: str,
     ) -> None:
-        self.alone = group.softly(level)
-        self.group, self.derivatives, self.effort = group, derivatives, effort
-        self.by_ear = tuple(site for site in group.sites if derivatives[site].exists)
-        self.by_variant = tuple(
-            site for site in group.sites if not derivatives[site].exists and "linear" in ear.variants
-        )
-        judged = (*self.by_ear, *self.by_variant)
-        self.both = any(derivatives[site].polarities == 2 for site in self.by_ear)
+        self.group, self.twin, self.effort = group, Twin(ear, group, level, derivatives), effort
+        judged = self.twin.known
         self.pairs = _pairs(group, rng)
         asked: dict[str, Listen] = {}
         if judged:
@@ -190,12 +182,7 @@ class _Play:
             asked["means"] = Listen(group.dense["flat"].stimuli, GridLines(FRAMES, (0,)), judged)
             every = GridLines(FRAMES, tuple(range(FRAMES // 2 + 1)))
             asked["pairs"] = Listen(tuple(stimulus for stimulus, _ in self.pairs), every, judged)
-        if self.by_ear:
-            asked["alone"] = Listen(self.alone.stimuli, group.readout, self.by_ear)
-            if self.both:
-                asked["inverted"] = Listen(self.alone.inverted(), group.readout, self.by_ear)
-        if self.by_variant:
-            asked["variant"] = Listen(group.alone.scaled(LOUDER_DB), group.readout, self.by_variant, "linear")
+        asked |= self.twin.requests()
         classes = group.classes
         self.chosen = np.stack(
             [
@@ -211,23 +198,12 @@ class _Play:
         self.names, self.requests = tuple(asked), tuple(asked.values())
 
     def measure(self, site: str, heard: Mapping[str, Answer], rng: np.random.Generator) -> Measurement:
-        derivative = self.derivatives[site]
-        if site not in self.by_ear and site not in self.by_variant:
-            if derivative.deaf:
-                return _without(site, derivative.reason())
-            return _without(
-                site,
-                f"{derivative.reason()}, and the encoder offers no linear variant (`ablated`)",
-                not_applicable=True,
-            )
+        if site not in self.twin.known:
+            reason, lacks = self.twin.unknown(site)
+            return _without(site, reason, not_applicable=lacks)
         group, classes = self.group, self.group.classes
         flat = group.dense["flat"]
-        if site in self.by_ear:
-            inverted = np.asarray(heard["inverted"][site], complex) if self.both else None
-            found = alias_lines.responses(self.alone, np.asarray(heard["alone"][site], complex), inverted)
-        else:
-            gain = 10 ** (LOUDER_DB / 20)
-            found = alias_lines.responses(group.alone, np.asarray(heard["variant"][site], complex) / gain)
+        found = self.twin.responses(site, heard)
         dense = heard["dense"][site]
         channels = dense.shape[1]
         received = flat.power[..., None] * np.abs(found) ** 2
@@ -298,8 +274,8 @@ class _Play:
                 "members": int(classes.harmonics.shape[1]),
                 "hop": int(classes.chain.hop),
                 "sounds": len(flat.stimuli),
-                "twin": "soft sounds" if site in self.by_ear else "linear variant",
-                "derivative_missed": _finite(derivative.missed),
+                "twin": self.twin.source(site),
+                "derivative_missed": _finite(self.twin.derivatives[site].missed),
                 "by_frequency": _by_frequency(classes.hz, cells),
             },
         )

@@ -78,13 +78,21 @@ class CodesAsTheyAre:
         return frames.astype(np.int64)
 
 
+def lacking(ear: Ear) -> dict[str, str]:
+    """Return the site where the question cannot be asked, and why, of what the encoder says of itself; else nothing."""
+    if SITE not in ear.sites:
+        return {SITE: f"the encoder has no site {SITE} to compare"}
+    if not set(BEFORE) & set(ear.sites):
+        return {SITE: f"the encoder has no site {' or '.join(BEFORE)} to compare"}
+    return {}
+
+
 def discretised_latent(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure what share of the latent's separation is left when it is quantised; see the module."""
     before = next((site for site in BEFORE if site in ear.sites), None)
-    if SITE not in ear.sites or before is None:
+    if before is None or lacking(ear):
         yield []
-        lacks = SITE if SITE not in ear.sites else " or ".join(BEFORE)
-        return {SITE: _none(f"the encoder has no site {lacks} to compare", not_applicable=True)}
+        return {site: _none(why, not_applicable=True) for site, why in lacking(ear).items()}
     design = presence.draw(ear, rng, effort)
     performances = _notes(rng, seconds=design.total.flat[0].seconds, sample_rate=ear.sample_rate)
     requests = list(presence.ask(ear, design))

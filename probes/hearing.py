@@ -120,8 +120,12 @@ class Ear:
 
     def free(self, site: str, *, ramp_seconds: float = 0.02) -> tuple[int, int]:
         """Frames to leave out at the left and at the right of a clip: margin and ramp."""
-        ramp = int(np.ceil(ramp_seconds * self.frame_rates[site]))
-        return self.margins[site].left + ramp, self.margins[site].right + ramp
+        return _free(self.margins[site], self.frame_rates[site], ramp_seconds)
+
+
+def _free(margin: Margin, rate: float, ramp_seconds: float) -> tuple[int, int]:
+    ramp = int(np.ceil(ramp_seconds * rate))
+    return margin.left + ramp, margin.right + ramp
 
 
 def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recording, ...] = ()) -> Ear:
@@ -280,7 +284,7 @@ class Interview:
             testtone.models.listening.EncoderFault: if the encoder breaks its promise.
         """
         this_round = _Round(self._listener, {None: (self.ear, requests)})
-        this_round.listen(self._silence, None)
+        this_round.listen(self._silence, None, None)
         if None in this_round.errors:
             raise this_round.errors[None]
         return this_round.answers(None)
@@ -339,7 +343,7 @@ class _Round(Generic[Key]):
 
     def _recall(self, name: _Name, before: Answers) -> bool:
         """Whether all that is wanted of a sound is remembered; it is then as good as heard."""
-        found = {}
+        found: dict[tuple[_Name, str, Readout], NDArray[Any]] = {}
         for readout, sites in self._readouts(name).items():
             values = before.recall(self._stimuli[name], name[1], readout, sites)
             if values is None:
@@ -398,7 +402,7 @@ class _Round(Generic[Key]):
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for a sound and {quiet.shape[1]} "
                 "for silence of the same length"
             )
-        left, right = ear_of(listener, (site,)).free(site, ramp_seconds=stimulus.ramp_seconds)
+        left, right = _free(listener.margins[site], listener.frame_rates[site], stimulus.ramp_seconds)
         if frames.shape[1] <= left + right:
             raise EncoderFault(
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "

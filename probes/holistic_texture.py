@@ -29,13 +29,10 @@ from testtone.stimuli import designs
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, mean
 from .records import Effect, Measurement, Part, Threshold
-from .statistics import jackknife, standard_error
+from .statistics import above_noise, jackknife
 
 VERSION = 1
 FRAMES = 24
-CLEARS = 3.0
-"""Standard errors above zero at which the phase-averaged code counts as carrying anything."""
-
 SIZES = {
     "quick": {"sets": 12, "partials": 4, "tokens": 2},
     "standard": {"sets": 12, "partials": 5, "tokens": 2},
@@ -91,7 +88,7 @@ def _measure(
     by_roving = _holism("holism, phase-roved means", roved, partials)
     by_freezing = _holism("holism, frozen frames", frozen, partials)
     total = jackknife(lambda kept: float(roved[kept].sum(axis=1).mean()), len(roved), name="V1 + V2")
-    heard = total.value > CLEARS * standard_error(total)
+    heard = above_noise(total)
     effect = by_roving if heard else by_freezing
     parts = [
         Part(

@@ -28,6 +28,7 @@ Sources   Spearman 1904, Am. J. Psychol. 15; Holm 1979, Scand. J. Statist. 6; Si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,10 +43,10 @@ from .readouts import Frames
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, jackknife, permutation
 
-VERSION = 1
-SIZES = {
+VERSION = 2
+SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tones": 12, "near": 3, "far": 3},
-    "standard": {"tones": 14, "near": 5, "far": 5},
+    "standard": {"tones": 24, "near": 5, "far": 5},
     "thorough": {"tones": 48, "near": 8, "far": 8},
 }
 DRAWS = {"quick": 99, "standard": 199, "thorough": 999}
@@ -66,7 +67,7 @@ def local_similarity(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how far codes follow waveforms near by and far away, at each site; see the module."""
     counts = {site: max(2, int(np.ceil(STRETCH_SECONDS * ear.frame_rates[site]))) for site in ear.sites}
     seconds = max(ear.seconds(counts[site], sites=(site,)) for site in ear.sites)
-    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds)
+    design = waveshapes.neighbours(rng, **SIZES[effort], seconds=seconds, max_hz=0.45 * ear.sample_rate)
     answers = yield [Listen(design.flat, Frames(counts[site]), (site,)) for site in ear.sites]
     waves = np.stack([each.render(ear.sample_rate) for each in design.flat]).astype(np.float64)
     found = {}

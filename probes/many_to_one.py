@@ -23,7 +23,9 @@ Meaning   supported, above .9: for each sound there is another waveform whose co
           linear reader to within `READABLE`, so that codes of distinct waveforms are as far apart as its gain says.
           Without such an argument the upper end of the interval is 1: a search that fails leaves the question open, and
           the verdict is inconclusive.
-Interval  jackknife over sounds; the upper end 1 where a better sound may exist.
+Interval  jackknife over sounds, on the logarithm of what is left of the distance: thetas of a dozen sounds crowd
+          below 1 with a few stragglers, and on their own scale an interval would pass .9 too often. The upper end is 1
+          where a better sound may exist.
 Null      disguises exchanged between sounds: how near chance comes.
 Traps     Null directions about silence are not null on top of a chord: everything is done at the sounds themselves. A
           stretch in free surroundings could hide differences beyond its edges: surroundings stay as they are. What has
@@ -50,7 +52,7 @@ from .records import Effect, Measurement, Null, Part, Threshold
 from .search import differentiable, impulse_matrix, metamers, nearest_codes
 from .statistics import jackknife, permutation
 
-VERSION = 1
+VERSION = 2
 SIZES = {"quick": 12, "standard": 12, "thorough": 24}
 DRAWS = {"quick": 199, "standard": 999, "thorough": 1999}
 AUDIO_SECONDS = {"quick": 210.0, "standard": 330.0, "thorough": 12_000.0}
@@ -84,6 +86,9 @@ LINEAR = 1e-3
 
 SETTLED = 0.005
 """A search whose theta grew by less over its last third has come to a stop."""
+
+LEFT_OVER = 1e-6
+"""Distances of less, re unrelated sounds, count as this where their logarithm is taken."""
 
 UNRELATED = 3
 HEARD = 1e-6
@@ -518,7 +523,21 @@ def _mean(name: str, theta: Floats) -> Effect | None:
     theta = theta[np.isfinite(theta)]
     if len(theta) < 12:
         return None
-    return jackknife(lambda kept: float(theta[kept].mean()), len(theta), name=name, unit="share of distance")
+    return jackknife(
+        lambda kept: float(theta[kept].mean()),
+        len(theta),
+        name=name,
+        unit="share of distance",
+        transform=(_to_left_over, _from_left_over),
+    )
+
+
+def _to_left_over(theta: float) -> float:
+    return float(-np.log(max(1.0 - theta, LEFT_OVER)))
+
+
+def _from_left_over(scaled: float) -> float:
+    return float(1.0 - np.exp(-scaled))
 
 
 def _mean_high(theta: Floats) -> float:

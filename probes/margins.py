@@ -72,6 +72,11 @@ class Whole:
     simplest: int
     unit: str = ""
 
+    @property
+    def pitch(self) -> bool:
+        """Whether it is a MIDI number."""
+        return "MIDI" in self.unit
+
     def holds(self, value: Any) -> bool:
         """Whether a value may stand here."""
         return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high

@@ -13,16 +13,24 @@ Formula   a ridge regression of the next note (one of 12) on RO1 + RO2 (`decodin
           all performances but one, so that it has heard every note with eight others. acc_seen: the performance left
           out of the combinations it learned from. acc_held: all performances of those it did not, every combination
           once.
-          G = (acc_held - 1/12) / (acc_seen - 1/12); effect = 1 - G: 0 is a learner that takes parts as parts, 1 one
-          that knows the combinations it has heard and nothing of the rest.
+          Eight companions are few: a note may show in some combinations only, and a learner that met none of these
+          fails on the others for want of hearing, not for want of parts in the code. What endless company would add is
+          estimated from learners with half the companions: acc_held + (acc_held - acc_half) / 2. Where notes are
+          blurred by their company, errors fall as the reciprocal of the companions, and all of the difference is still
+          missing (Quenouille 1956); where notes show in some combinations, errors fall geometrically, and less of it
+          is: half of it stands between the two, and errs on neither side.
+          G = (acc_held, so corrected and at most 1, - 1/12) / (acc_seen - 1/12); effect = 1 - G: 0 is a learner that
+          takes parts as parts, 1 one that knows the combinations it has heard and nothing of the rest.
 Gate      the lower end of acc_seen must exceed .5: who has not learned cannot fail to generalise: insufficient.
-Parts     acc_seen and acc_held. At thorough the same for a learner with a hidden layer: 512 rectified random sums of
-          the features (Huang, Zhu & Siew 2006), read by ridge.
+Parts     acc_seen and acc_held; 1 - G as heard, without what endless company would add. At thorough the same for a
+          learner with a hidden layer: 512 rectified random sums of the features (Huang, Zhu & Siew 2006), read by
+          ridge.
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
 Interval  two-way jackknife over notes of the first and of the second voice.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.
 Traps     The second voice must tell nothing of the first: all combinations occur, in all thirds equally often. The rule
-          is a permutation: what comes next says as much as what is now.
+          is a permutation: what comes next says as much as what is now. Twelve notes are few where a note shows in all
+          of its combinations or in none: none of twelve may show by chance.
 """
 
 from __future__ import annotations
@@ -35,18 +43,18 @@ from numpy.typing import NDArray
 
 from testtone.stimuli import mixtures
 
-from .decoding import choices, ridge, sequence_features
+from .decoding import choices, floored_features, ridge
 from .hearing import Ear, Listen, Probe
-from .readouts import FLOOR, log_power, mean
+from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife_two_way, permutation
 
-VERSION = 1
+VERSION = 2
 FRAMES = 24
 NOTES = 12
 THIRDS = 3
-POWER_FLOOR = 1e-3
-"""Of a channel's mean power over all sounds: below it nothing counts as oscillation."""
+MORE = 0.5
+"""Of what company of twice the size added: how much endless company would add to that."""
 
 GATE = 0.5
 HIDDEN = 512
@@ -74,8 +82,8 @@ def no_part_relations(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         site: _measure(
             site,
             design,
-            averages[site].astype(np.float64),
-            powers[site].astype(np.float64),
+            averages[site],
+            powers[site],
             hidden=effort == "thorough",
             rng=np.random.default_rng(rng.integers(2**63)),
             draws=DRAWS[effort],
@@ -94,10 +102,7 @@ def _measure(
     rng: np.random.Generator,
     draws: int,
 ) -> Measurement:
-    linear = np.maximum(np.exp(powers) - FLOOR, 0.0)
-    floor = POWER_FLOOR * linear.mean(axis=0)
-    moving = np.log(np.maximum(linear, np.where(floor > 0, floor, 1.0)))
-    features = sequence_features(averages, moving).reshape(len(design.stimuli), NOTES, NOTES, -1)
+    features = floored_features(averages, powers).reshape(len(design.stimuli), NOTES, NOTES, -1)
     learned = Learned(features, design.follows)
     seen = learned.over_voices("accuracy on combinations learned", lambda kept: learned.accuracy(learned.seen, kept))
     held = learned.over_voices("accuracy on other combinations", lambda kept: learned.accuracy(learned.held, kept))
@@ -106,6 +111,12 @@ def _measure(
         Part(name="combinations learned", effect=seen, threshold=Threshold(GATE, GATE), note="must be supported"),
         Part(
             name="other combinations", effect=held, threshold=Threshold(GATE, 2 / NOTES), note="chance is one twelfth"
+        ),
+        Part(
+            name="as heard",
+            effect=learned.over_voices("1 - G, linear learner as heard", learned.lost_as_heard),
+            threshold=THRESHOLD,
+            note="without what endless company would add",
         ),
     ]
     if hidden and seen.low > GATE:
@@ -152,40 +163,59 @@ def _measure(
 class Learned:
     """What a learner says of every combination: of those it learned from (`seen`) and of the others (`held`).
 
-    Both are shares of right answers, 'first second': of new performances, averaged.
+    Shares of right answers, 'first second': of new performances, averaged. `half` is `held` of learners that met each
+    note in half the company.
     """
 
     def __init__(
         self, features: Floats, follows: tuple[int, ...], *, hidden: np.random.Generator | None = None
     ) -> None:
-        tokens = len(features)
+        self._features, self._hidden = features, hidden
         first, second = np.indices((NOTES, NOTES))
-        third = ((second - first) % NOTES) % THIRDS
+        diagonal = (second - first) % NOTES
         self._next = np.array(follows)[first]
-        self._said = np.zeros((tokens, NOTES, NOTES), dtype=np.intp)
-        self.seen, self.held = np.zeros((NOTES, NOTES)), np.zeros((NOTES, NOTES))
-        answers = np.eye(NOTES)[self._next]
+        self._said = np.zeros((len(features), NOTES, NOTES), dtype=np.intp)
+        self.seen, self.held, self.half = np.zeros((3, NOTES, NOTES))
         for left_out in range(THIRDS):
-            outside, inside = third == left_out, third != left_out
-            train = features[:-1][:, inside].reshape(-1, features.shape[-1])
-            labels = np.broadcast_to(answers[inside], (tokens - 1, int(inside.sum()), NOTES)).reshape(-1, NOTES)
-            test = np.concatenate([features[-1][inside], features[:, outside].reshape(-1, features.shape[-1])])
-            if hidden is not None:
-                train, test = _layer(train, test, hidden)
-            said = choices(ridge(train, labels, test, shared=True))
-            new, other = said[: int(inside.sum())], said[int(inside.sum()) :].reshape(tokens, -1)
+            outside, inside = diagonal % THIRDS == left_out, diagonal % THIRDS != left_out
+            new, other = self._learn(inside, outside)
             self.seen[inside] += (new == self._next[inside]) / (THIRDS - 1)
             self._said[:, outside] = other
+            # By turns three diagonals: either half holds near and far ones.
+            halves = (diagonal // THIRDS) % 2 == 0
+            for some in (inside & halves, inside & ~halves):
+                self.half[outside] += (self._learn(some, outside)[1] == self._next[outside]).mean(axis=0) / 2
         self.held = (self._said == self._next).mean(axis=0)
+
+    def _learn(
+        self, inside: NDArray[np.bool_], outside: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Learn combinations; return what is said of new performances of them, and of others 'tokens combinations'."""
+        tokens, width = len(self._features), self._features.shape[-1]
+        train = self._features[:-1][:, inside].reshape(-1, width)
+        labels = np.tile(np.eye(NOTES)[self._next[inside]], (tokens - 1, 1))
+        test = np.concatenate([self._features[-1][inside], self._features[:, outside].reshape(-1, width)])
+        if self._hidden is not None:
+            train, test = _layer(train, test, self._hidden)
+        said = choices(ridge(train, labels, test, shared=True))
+        known = int(inside.sum())
+        return said[:known], said[known:].reshape(tokens, -1)
 
     def accuracy(self, right: Floats, kept: NDArray[np.bool_] | None = None) -> float:
         """Return the share of right answers over the combinations kept."""
         return float(right.mean() if kept is None else right[kept].mean())
 
     def lost(self, kept: NDArray[np.bool_] | None = None) -> float:
-        """Return 1 - G over the combinations kept; nan where nothing was learned."""
+        """Return 1 - G over the combinations kept, in endless company; nan where nothing was learned."""
+        return self._lost(self.held + MORE * (self.held - self.half), kept)
+
+    def lost_as_heard(self, kept: NDArray[np.bool_] | None = None) -> float:
+        """Return 1 - G over the combinations kept, in the company there was; nan where nothing was learned."""
+        return self._lost(self.held, kept)
+
+    def _lost(self, right: Floats, kept: NDArray[np.bool_] | None) -> float:
         chance = 1.0 / NOTES
-        seen, held = self.accuracy(self.seen, kept), self.accuracy(self.held, kept)
+        seen, held = self.accuracy(self.seen, kept), min(self.accuracy(right, kept), 1.0)
         return 1.0 - (held - chance) / (seen - chance) if seen > 2 * chance else float("nan")
 
     def over_voices(self, name: str, statistic: Any) -> Effect:

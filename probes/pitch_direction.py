@@ -239,11 +239,9 @@ class Stability:
         unit = unit / np.where(length > 0, length, 1)
         gram = (unit @ unit.T).reshape(pitches * columns, tokens, pitches * columns, tokens)
         self._cosines: Cosines = gram[:, 0, :, 0] if frozen else _between_performances(gram)
-        distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
-        related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
         self._cells = pitch, column = np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches)
         self._same = pitch[:, None] == pitch
-        self._different = ~related[np.ix_(pitch, pitch)]
+        self._different = design.unrelated[np.ix_(pitch, pitch)]
         self._away = self._context[column][:, None] != self._context[column]
         self._one_timbre = self._timbre[column][:, None] == self._timbre[column]
 

@@ -42,9 +42,9 @@ from scipy import stats
 
 from testtone.stimuli import mixtures
 
-from .decoding import ridge, sequence_features
+from .decoding import floored_features, ridge
 from .hearing import Ear, Listen, Probe
-from .readouts import FLOOR, log_power, mean
+from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, permutation
 
@@ -53,9 +53,6 @@ FRAMES = 24
 CLASSES = 12
 GROUPS = 3
 """Thirds into which the classes of a property fall; one third of each other property is held out at a time."""
-
-POWER_FLOOR = 1e-3
-"""Of a channel's mean power over all sounds: below it nothing counts as oscillation."""
 
 PERFECT = 0.98
 PROPERTIES = ("pitch", "level", "timbre")
@@ -87,8 +84,8 @@ def pitch_most_separable(ear: Ear, rng: np.random.Generator, effort: str) -> Pro
         site: _measure(
             site,
             design,
-            averages[site].astype(np.float64),
-            powers[site].astype(np.float64),
+            averages[site],
+            powers[site],
             thirds,
             rng=np.random.default_rng(rng.integers(2**63)),
             draws=DRAWS[effort],
@@ -107,10 +104,7 @@ def _measure(
     rng: np.random.Generator,
     draws: int,
 ) -> Measurement:
-    linear = np.maximum(np.exp(powers) - FLOOR, 0.0)
-    floor = POWER_FLOOR * linear.mean(axis=0)
-    moving = np.log(np.maximum(linear, np.where(floor > 0, floor, 1.0)))
-    features = sequence_features(averages, moving)
+    features = floored_features(averages, powers)
     classes = np.array(design.classes)
     right = np.stack([_right(features, classes, each, thirds) for each in range(len(PROPERTIES))], axis=1)
     scores = (right - 1.0 / CLASSES) / (1.0 - 1.0 / CLASSES)

@@ -19,7 +19,8 @@ Gate      detectors learned from mixtures must find pitches in new performances 
           above .8 (lower end), by any of the readers: else the code does not tell mixtures apart, and that isolated
           notes do not find anything says nothing: insufficient. Even a code of wholes passes that, since a mixture is
           a whole that comes again.
-Parts     each reader; mixtures of two, three and four notes; the gate.
+Parts     each reader; mixtures of two, three and four notes; the gate; notes in natural company (`natural`): in each of
+          twelve backgrounds, the sound that holds the pitch against those that hold another.
 Null      the pitches of the mixtures permuted among mixtures of as many notes.
 Interval  two-way over pitches and mixtures (`mean_area`), on the logit of the area. A jackknife over pitches as nodes,
           which takes a quarter of the mixtures with each, counts the chance of a mixture once for each of its notes.
@@ -40,13 +41,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from testtone.stimuli import mixtures
+from testtone.stimuli import Stimulus, mixtures, pitch
+from testtone.stimuli.designs import LEVEL
+from testtone.stimuli.timbre import note as played_note
 
+from . import natural
 from .decoding import ridge
 from .hearing import Ear, Listen, Probe
 from .readouts import mean, power
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import CONFIDENCE, permutation
+from .statistics import CONFIDENCE, jackknife_two_way, permutation
 
 VERSION = 1
 FRAMES = 24
@@ -58,6 +62,7 @@ EDGE = 0.005
 """Areas are taken this far from 0 and 1 where their logit is formed."""
 
 DECIDES = "means and strength"
+IN_MUSIC = "in natural company"
 THRESHOLD = Threshold(0.0, -0.15)
 SIZES: Mapping[str, Mapping[str, int]] = {
     "quick": {"pitches": 24, "mixtures": 90, "alone_tokens": 1, "mixed_tokens": 2},
@@ -79,17 +84,57 @@ def pitch_not_in_mixture(ear: Ear, rng: np.random.Generator, effort: str) -> Pro
     )
     alone = tuple(each for timbre in design.alone for token in timbre for each in token)
     sounds = alone + tuple(each for token in design.mixed for each in token)
-    averages, powers = yield [Listen(sounds, mean), Listen(sounds, power)]
-    return {
-        site: _measure(
-            site,
-            design,
-            readers(averages[site], powers[site]),
-            rng=np.random.default_rng(rng.integers(2**63)),
-            draws=DRAWS[effort],
-        )
-        for site in ear.sites
-    }
+    (apart,) = rng.spawn(1)
+    music = _music(ear, apart, effort, design)
+    played = tuple(each for row in music for each in row)
+    averages, powers, *in_music = yield [
+        Listen(each, readout) for each in (sounds, played) if each for readout in (mean, power)
+    ]
+    found = {}
+    for site in ear.sites:
+        seen = readers(averages[site], powers[site])
+        heard = _measure(site, design, seen, rng=np.random.default_rng(rng.integers(2**63)), draws=DRAWS[effort])
+        if in_music and heard.effect is not None:
+            tested = readers(in_music[0][site], in_music[1][site])[DECIDES]
+            said = np.tile(np.eye(len(design.midi)), (len(alone) // len(design.midi), 1))
+            scores = ridge(seen[DECIDES][: len(alone)], said, tested).reshape(len(music), len(music[0]), -1)
+            part = _in_music(scores[:, :, ::2], note=natural.kind(ear))
+            heard = replace(heard, parts=(*heard.parts, part))
+        found[site] = heard
+    return found
+
+
+def _music(ear: Ear, rng: np.random.Generator, effort: str, design: mixtures.NotesInCompany) -> list[list[Stimulus]]:
+    """Every second pitch in each of some backgrounds: ``[background][pitch]``."""
+    return [
+        [
+            Stimulus(
+                (
+                    *sources,
+                    played_note(design.midi[index], "tilt", rms=LEVEL, rng=rng, max_hz=0.42 * ear.sample_rate),
+                ),
+                ear.seconds(FRAMES),
+                label=f"{pitch.name(design.midi[index])} in {label}",
+            )
+            for index in range(0, len(design.midi), 2)
+        ]
+        for label, sources in natural.numbered(natural.company(ear, rng, effort, seconds=ear.seconds(FRAMES)))
+    ]
+
+
+def _in_music(scores: Floats, *, note: str) -> Part:
+    """Isolated notes look for their pitch in music: 'backgrounds pitches detectors', the pitches being the detectors'.
+
+    Within a background, the sound that holds the pitch against each that holds another.
+    """
+    own = np.diagonal(scores, axis1=1, axis2=2)
+    others = len(own[0]) - 1
+    beaten = (own[:, None] > scores).sum(axis=1) + 0.5 * ((own[:, None] == scores).sum(axis=1) - 1)
+    areas = beaten / others
+    effect = jackknife_two_way(
+        lambda kept: USELESS - float(areas[kept].mean()), areas.shape, name=f"{USELESS} - area in music", unit="area"
+    )
+    return Part(name=IN_MUSIC, effect=effect, threshold=THRESHOLD, note=f"{note}; {DECIDES}")
 
 
 def readers(averages: NDArray[Any], powers: NDArray[Any]) -> dict[str, Floats]:

@@ -8,6 +8,9 @@ Stimuli   tokens in which each of some 24 partials is on or off by a coin (`test
           again with a level for each component.
 Features  of a sequence: RO1 and RO2 side by side, mean over frames and log power; of a frame: RO3, one frame as it is;
           RO7, each channel's complex amplitude at the alias frequency of each candidate.
+Own audio Recordings of the user's own (`Ear.backgrounds`), where there are some, are the company of up to `RECORDINGS`
+          further families. They are drawn apart and heard as parts: a verdict that hinged on them could not be
+          repeated by who lacks the files.
 Readers   Linear (`decoding`): a ridge for each partial, learning which tokens hold it.
           Matched: from the complex amplitudes at a partial's own line, in all channels, a ridge estimates the partial's
           complex amplitude, phase included, and says how large it is. What the start phase is in a token it does not
@@ -56,6 +59,12 @@ SIZES = {
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
 
+MOST_GROWTH = 3.0
+"""Of d', by endless sounds: areas near one half say little about it."""
+
+RECORDINGS = 3
+"""Families in the company of a person's own recordings, at most; where there is one file, two excerpts of it."""
+
 MATCHED_STRENGTHS = (1e-4, 1e-2, 1.0)
 """Of the matched reader's penalty, re the mean power of its features; which serves is learned."""
 
@@ -83,6 +92,8 @@ class Design:
 
     total: Mixtures
     component: Mixtures
+    recorded: Mixtures | None = None
+    """One level in all, in the company of recordings."""
 
     @property
     def main(self) -> int:
@@ -106,6 +117,9 @@ class Code:
     """'families tokens lines channels', a line for each candidate."""
     component: Floats
     """Sequence features of the tokens with a level for each component."""
+    recorded: Floats | None = None
+    """Sequence features of the tokens in the company of recordings, in the units of `sequence`."""
+    recorded_lines: NDArray[np.complex64] | None = None
 
     @property
     def answers(self) -> bool:
@@ -130,9 +144,17 @@ def draw(ear: Ear, rng: np.random.Generator, effort: str) -> Design:
         "seconds": seconds,
         "sample_rate": ear.sample_rate,
     }
+    recorded = None
+    if ear.backgrounds:
+        # A generator of its own: the other sounds stay those of a run without recordings.
+        (apart,) = rng.spawn(1)
+        count = min(RECORDINGS, max(2, len(ear.backgrounds)))
+        own = presence.recorded(apart, count, seconds=seconds, found=ear.backgrounds)
+        recorded = presence.mixtures(apart, company=own, level="total", **options)
     return Design(
         presence.mixtures(rng, company=company, level="total", **options),
         presence.mixtures(rng, company=company[:BY_COMPONENT], level="component", **options),
+        recorded,
     )
 
 
@@ -146,6 +168,18 @@ def ask(ear: Ear, design: Design) -> list[Listen]:
         Listen(component, mean, sites=ear.sites),
         Listen(component, log_power, sites=ear.sites),
         *(Listen(total, Lines(turns(design, ear.frame_rates[site])), sites=(site,)) for site in ear.sites),
+        *_ask_recorded(ear, design),
+    ]
+
+
+def _ask_recorded(ear: Ear, design: Design) -> list[Listen]:
+    if design.recorded is None:
+        return []
+    sounds = design.recorded.flat
+    return [
+        Listen(sounds, mean, sites=ear.sites),
+        Listen(sounds, log_power, sites=ear.sites),
+        *(Listen(sounds, Lines(turns(design, ear.frame_rates[site])), sites=(site,)) for site in ear.sites),
     ]
 
 
@@ -159,9 +193,10 @@ def turns(design: Design, rate: float) -> tuple[float, ...]:
 def codes(ear: Ear, design: Design, answers: Sequence[Answer]) -> Mapping[str, Code]:
     """Return what each site answered to the requests of `ask`."""
     means, powers, frames, component_means, component_powers, *lines = answers
+    lines, of_recordings = lines[: len(ear.sites)], lines[len(ear.sites) :]
     shape = design.total.present.shape[:2]
     found = {}
-    for site, at_lines in zip(ear.sites, lines, strict=True):
+    for place, (site, at_lines) in enumerate(zip(ear.sites, lines, strict=True)):
         sequence = sequence_features(means[site], powers[site])
         component = sequence_features(component_means[site], component_powers[site])
         frame = frames[site].astype(np.float64).reshape(len(sequence), -1)
@@ -170,8 +205,22 @@ def codes(ear: Ear, design: Design, answers: Sequence[Answer]) -> Mapping[str, C
             scaled(frame.reshape(*shape, -1)),
             at_lines[site].reshape(*shape, *at_lines[site].shape[1:]),
             scaled(component.reshape(BY_COMPONENT, shape[1], -1)),
+            *_recorded(design, sequence, site, of_recordings, of_recordings[2 + place] if of_recordings else {}),
         )
     return found
+
+
+def _recorded(
+    design: Design, sequence: Floats, site: str, answers: Sequence[Answer], lines: Answer
+) -> tuple[Floats, NDArray[np.complex64]] | tuple[()]:
+    """What a site answered to the tokens in the company of recordings, features in the units of the others."""
+    if design.recorded is None:
+        return ()
+    shape = design.recorded.present.shape[:2]
+    features = sequence_features(answers[0][site], answers[1][site])
+    spread = sequence.std(axis=0)
+    features = np.divide(features, spread, out=np.zeros_like(features), where=spread > 0)
+    return features.reshape(*shape, -1), lines[site].reshape(*shape, *lines[site].shape[1:])
 
 
 def folds(tokens: int) -> NDArray[np.intp]:
@@ -219,19 +268,20 @@ def scaled(features: Floats) -> Floats:
     return np.divide(features, spread, out=np.zeros_like(features), where=spread > 0)
 
 
-def read(features: Floats, labels: Labels, *, elsewhere: bool = True) -> Reading:
+def read(features: Floats, labels: Labels, *, elsewhere: bool = True, homes: Sequence[int] | None = None) -> Reading:
     """Let readers learn in each family, and score them there and (with `elsewhere`) in every other.
 
     Args:
         features: 'families tokens features', `scaled`.
         labels: 'families tokens partials'.
         elsewhere: score them in other families as well.
+        homes: families in which readers learn; all by default. What others would have said is nan.
     """
     count, tokens, partials = labels.shape
     fold_of = folds(tokens)
-    said, abroad = np.empty(labels.shape), np.zeros(labels.shape)
+    said, abroad = np.full(labels.shape, np.nan), np.zeros(labels.shape)
     across = np.full((FOLDS, partials, count, count), np.nan)
-    for home in range(count):
+    for home in range(count) if homes is None else homes:
         others = [index for index in range(count) if index != home] if elsewhere else []
         for fold in range(FOLDS):
             inside = fold_of == fold
@@ -264,6 +314,11 @@ def read_elsewhere(features: Floats, labels: Labels) -> Floats:
     return said
 
 
+def read_new(features: Floats, labels: Labels, others: Floats) -> Floats:
+    """Let readers learn from all families; what they say of tokens of others, 'families tokens partials'."""
+    return _pooled(features, labels, others)
+
+
 def _pooled(learned: Floats, known: Labels, tested: Floats) -> Floats:
     """Readers of tokens from several families, each family's mean taken off: company is no news to them."""
     centred = learned - learned.mean(axis=1, keepdims=True)
@@ -284,6 +339,24 @@ def endless(every: Floats, half: Floats) -> Floats:
     half made is what is still missing (Quenouille 1956). No area exceeds 1.
     """
     return np.minimum(2.0 * every - half, 1.0)
+
+
+def growth(heard: Floats, reached: Floats, tokens: int) -> Floats:
+    """Return by what factor d' grows from areas as heard to those that endless readers reach, from 1 to `MOST_GROWTH`.
+
+    An area is kept half a token away from 0 and 1. Where nothing is heard, nothing grows.
+    """
+    edge = 1.0 / (2.0 * tokens)
+    now = stats.norm.ppf(np.clip(heard, edge, 1.0 - edge))
+    then = stats.norm.ppf(np.clip(reached, edge, 1.0 - edge))
+    found = np.divide(then, now, out=np.ones_like(then), where=heard > 0.5 + 2.0 * edge)
+    return np.clip(found, 1.0, MOST_GROWTH)
+
+
+def grown(areas: Floats, factor: Floats, tokens: int) -> Floats:
+    """Return areas with d' so many times as large."""
+    edge = 1.0 / (2.0 * tokens)
+    return np.asarray(stats.norm.cdf(factor * stats.norm.ppf(np.clip(areas, edge, 1.0 - edge))))
 
 
 def read_matched(lines: NDArray[np.complex64], mixtures: Mixtures, step: slice = slice(None)) -> list[Floats]:
@@ -364,6 +437,12 @@ def mean_over_partials(name: str, values: Floats, *, unit: str = "AUC", confiden
     half = error * float(stats.t.ppf(0.5 + confidence / 2, 2.0 * (n - 1) ** 2 / (3.0 * n - 4.0)))
     value = float(values.mean())
     return Effect(name=name, value=value, low=value - half, high=value + half, confidence=confidence, unit=unit, n=n)
+
+
+def ratio_over_partials(name: str, above: Floats, below: Floats, *, unit: str = "share") -> Effect:
+    """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised."""
+    value = float(above.mean() / below.mean()) if below.mean() > 0 else float("nan")
+    return mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,12 @@ Decides   RO1 where its sets repeat: where two performances of one pitch in one 
           pitches do with a probability above .8. Below that it could not support the proposition, for want of signal
           and not for want of filters; then the readout decides that repeats better. A code without repeatable sets in
           either readout has no filters for a pitch, in one context or in many.
-Parts     both readouts, how well each repeats, and the overlap from timbre to timbre.
+Parts     both readouts, how well each repeats, and the overlap from timbre to timbre; the same in natural company
+          (`natural`): twelve backgrounds are the contexts.
 Null      pitch labels permuted within each context.
-Interval  two-way over pitches and contexts, on the logit of the area (`crossed_with_pairs`). A jackknife over contexts
-          would count the chance of each pair twice, once for either context.
+Interval  two-way over pitches and contexts, on the arcsine of the area's root (`crossed_with_pairs`): on the logit it
+          errs too often below and too seldom above. A jackknife over contexts would count the chance of each pair
+          twice, once for either context. Contexts are compared within a timbre: each timbre costs a degree of freedom.
 Thresholds  .8: four of five comparisons name the pitch. Below .7 three of ten comparisons, and more, are won by another
           pitch: more exception than rule once there are several other pitches to choose from.
 Traps     Two random tenths overlap by .05. A channel with a large gain would be in every set: hence s_k. With fewer
@@ -32,7 +34,9 @@ Traps     Two random tenths overlap by .05. A channel with a large gain would be
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +44,14 @@ from scipy import stats
 
 from testtone.stimuli import designs
 
+from . import natural
 from .hearing import Ear, Listen, Probe
 from .pitch_direction import DRAWS, FRAMES, SIZES
 from .readouts import FLOOR, log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import CONFIDENCE, permutation
 
-VERSION = 1
+VERSION = 2
 SHARE = 0.1
 FEWEST = 8
 REPEATS = 0.8
@@ -56,8 +61,9 @@ POWER_FLOOR = 1e-3
 """Of a channel's mean power over all sounds: below it nothing counts as oscillation."""
 
 EDGE = 0.01
-"""Areas are taken this far from 0 and 1 where their logit is formed."""
+"""Areas are taken this far from 0 and 1 where their standard error is brought to the arcsine scale."""
 
+IN_MUSIC = "in natural company"
 THRESHOLD = Threshold(0.8, 0.7)
 Floats = NDArray[np.float64]
 
@@ -73,9 +79,21 @@ def same_filters(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
         frame_rate=slowest,
         harmonics_below_hz=0.42 * ear.sample_rate,
     )
-    averages, powers = yield [Listen(design.stimuli, mean), Listen(design.stimuli, log_power)]
-    return {
-        site: _measure(
+    (apart,) = rng.spawn(1)
+    music = designs.pitches_in_contexts(
+        apart,
+        **{**SIZES[effort], "contexts": 0, "tokens": 3, "crossed": False},
+        seconds=ear.seconds(FRAMES),
+        frame_rate=slowest,
+        harmonics_below_hz=0.42 * ear.sample_rate,
+        backgrounds=natural.numbered(natural.company(ear, apart, effort, seconds=ear.seconds(FRAMES))),
+    )
+    averages, powers, *in_music = yield [
+        Listen(sounds.stimuli, readout) for sounds in (design, music) if sounds.columns for readout in (mean, log_power)
+    ]
+    found = {}
+    for site in ear.sites:
+        heard = _measure(
             site,
             design,
             averages[site],
@@ -83,8 +101,11 @@ def same_filters(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             rng=np.random.default_rng(rng.integers(2**63)),
             draws=DRAWS[effort],
         )
-        for site in ear.sites
-    }
+        if in_music and heard.effect is not None:
+            part = _in_music(music, in_music[0][site], in_music[1][site], note=natural.kind(ear))
+            heard = replace(heard, parts=(*heard.parts, part))
+        found[site] = heard
+    return found
 
 
 def _measure(
@@ -110,16 +131,11 @@ def _measure(
 
     if channels < FEWEST:
         return without(f"{channels} channels are too few to have an active tenth (at least {FEWEST})")
-    readings = {
-        "RO1": Overlap(design, averages.astype(np.float64), label="means (RO1)"),
-        "RO2": Overlap(design, floored(powers.astype(np.float64)), label="oscillation (RO2)"),
-    }
-    heard = {name: reading for name, reading in readings.items() if reading.heard}
+    heard = _readings(design, averages, powers)
     if not heard:
         return without("the code does not change with the pitches present")
     repeats = {name: reading.repeats() for name, reading in heard.items()}
-    best = max(repeats, key=lambda name: repeats[name])
-    decides = "RO1" if repeats.get("RO1", 0.0) > REPEATS else best
+    decides = _deciding(repeats)
     deciding = heard[decides]
     effect = deciding.area()
     parts = [
@@ -164,6 +180,32 @@ def of_one(design: designs.PitchesInContexts, averages: Floats, powers: Floats, 
     values = floored(powers.astype(np.float64)) if oscillation else averages.astype(np.float64)
     overlap = Overlap(design, values, label="")
     return overlap.placement(0) if overlap.heard else float("nan")
+
+
+def _readings(design: designs.PitchesInContexts, averages: Floats, powers: Floats) -> dict[str, Overlap]:
+    """Overlaps in those readouts that hear anything."""
+    readings = {
+        "RO1": Overlap(design, averages.astype(np.float64), label="means (RO1)"),
+        "RO2": Overlap(design, floored(powers.astype(np.float64)), label="oscillation (RO2)"),
+    }
+    return {name: reading for name, reading in readings.items() if reading.heard}
+
+
+def _deciding(repeats: Mapping[str, float]) -> str:
+    """RO1 where its sets repeat, else the readout whose sets repeat better."""
+    return "RO1" if repeats.get("RO1", 0.0) > REPEATS else max(repeats, key=lambda name: repeats[name])
+
+
+def _in_music(design: designs.PitchesInContexts, averages: Floats, powers: Floats, *, note: str) -> Part:
+    """The same question, every context a piece of music."""
+    heard = _readings(design, averages, powers)
+    if not heard:
+        return Part(name=IN_MUSIC, effect=None, threshold=THRESHOLD, note=note)
+    repeats = {name: reading.repeats() for name, reading in heard.items()}
+    reading = heard[_deciding(repeats)]
+    effect = replace(reading.area(), name=f"area of overlaps in music, {reading.label}")
+    said = f"{note}; {reading.label}; area between performances {max(repeats.values()):.3f}"
+    return Part(name=IN_MUSIC, effect=effect, threshold=THRESHOLD, note=said)
 
 
 def floored(powers: Floats) -> Floats:
@@ -213,9 +255,7 @@ class Overlap:
             sets[:, inside] = active_sets(roved[:, inside].mean(axis=2))
             first[:, inside] = active_sets(roved[:, inside, :half].mean(axis=2))
             second[:, inside] = active_sets(roved[:, inside, half:].mean(axis=2))
-        distance = np.abs(np.subtract.outer(design.midi, design.midi)) % 12
-        related = np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) < 0.5
-        self._different = ~related
+        self._different = design.unrelated
         pairs = [(i, j) for i in range(columns) for j in range(i) if self._context(i) != self._context(j)]
         self._within = {pair: jaccard(sets[:, pair[0]], sets[:, pair[1]]) for pair in pairs if self._alike(pair)}
         self._across = {pair: jaccard(sets[:, pair[0]], sets[:, pair[1]]) for pair in pairs if not self._alike(pair)}
@@ -273,15 +313,27 @@ class Overlap:
     def _estimate(self, name: str, tables: Mapping[tuple[int, int], Floats]) -> Effect:
         nodes = [frozenset((self._context(i), self._context(j))) for i, j in tables]
         contexts = len(dict.fromkeys(column.context for column in self._columns))
-        return crossed_with_pairs(self._placements(tables), nodes, n=min(len(self._different), contexts), name=name)
+        # A context that stands in one timbre only is compared with those of that timbre alone.
+        timbres = len(dict.fromkeys(column.timbre for column in self._columns))
+        groups = timbres if contexts == len(self._columns) else 1
+        pitches = len(self._different)
+        return crossed_with_pairs(
+            self._placements(tables),
+            nodes,
+            n=min(pitches, contexts),
+            degrees=min(pitches - 1, contexts - groups),
+            name=name,
+        )
 
 
-def crossed_with_pairs(placements: Floats, nodes: Sequence[frozenset[int]], *, n: int, name: str) -> Effect:
+def crossed_with_pairs(
+    placements: Floats, nodes: Sequence[frozenset[int]], *, n: int, degrees: int, name: str
+) -> Effect:
     """Return the mean of 'pitches pairs' with an interval for pitches crossed with pairs of contexts.
 
     The squared standard error is that of pitches, plus that of pairs which share a context, minus that of single
     values, which both of them hold (Cameron, Gelbach & Miller 2011; Aronow, Samii & Assenova 2015); never below the
-    larger one. On the logit scale, n - 1 degrees of freedom.
+    larger one. On the scale of arcsin sqrt, where the variance of a proportion is one number.
     """
     value = float(placements.mean())
     rest = placements - value
@@ -295,9 +347,10 @@ def crossed_with_pairs(placements: Floats, nodes: Sequence[frozenset[int]], *, n
     alone = float(np.square(rest).sum()) / placements.size**2
     error = float(np.sqrt(max(pitch + context - alone, pitch, context)))
     centre = min(max(value, EDGE), 1.0 - EDGE)
-    half = error / (centre * (1.0 - centre)) * float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1))
-    middle = float(np.log(centre / (1.0 - centre)))
-    low, high = (float(1.0 / (1.0 + np.exp(-end))) for end in (middle - half, middle + half))
+    half = error / (2.0 * math.sqrt(centre * (1.0 - centre))) * float(stats.t.ppf(0.5 + CONFIDENCE / 2, degrees))
+    middle = math.asin(math.sqrt(centre))
+    low = math.sin(max(middle - half, 0.0)) ** 2
+    high = math.sin(min(middle + half, math.pi / 2)) ** 2
     return Effect(
         name=name, value=value, low=min(low, value), high=max(high, value), confidence=CONFIDENCE, unit="area", n=n
     )

@@ -13,6 +13,7 @@ Formula   for each partial the area under the ROC curve, between tokens with and
 Readouts  RO1 and RO2 side by side, mean and log power of each channel over a sequence, decide. RO3, one frame as it is
           (what a quantiser sees), is a part.
 Readers   those of one family or those of all, whichever does better for a partial on the other half of the tokens.
+Own audio Mixtures in the company of the user's own recordings, where there are some, are a part, by readers of these.
 Null      labels permuted within families and folds, for the readers of one family.
 Interval  over partials, the 16 that share no alias frequency, from differences between neighbours
           (`presence.mean_over_partials`). All share their tokens, but their coins are independent. Simulated through
@@ -83,6 +84,10 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
             note="" if len(partners) >= LEAST_PARTNERS else "too few fit between the partials at this frame rate",
         ),
     ]
+    if code.recorded is not None and design.recorded is not None:
+        recorded = presence.separate(code.recorded, design.recorded.present).endless[:main]
+        name = "in the company of your recordings"
+        parts.append(Part(name=name, effect=_mean(f"AUC {name}", recorded), threshold=THRESHOLD))
     said, known = found.said[..., :main], labels[..., :main]
     null = presence.permuted_areas(said, known, rng, NULL_DRAWS)
     observed = float(np.nanmean(presence.area_by_family(said, known)))

@@ -31,7 +31,7 @@ THRESHOLD = Threshold(1.0, 0.5)
 def stack_end_selectivity(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how much more selective each site is than the first layer; see the module."""
     sites = tuple(site for site in ear.sites if site != FIRST)
-    if FIRST not in ear.sites:
+    if out := lacking(ear):
         yield []
         return {
             site: Measurement(
@@ -39,15 +39,22 @@ def stack_end_selectivity(ear: Ear, rng: np.random.Generator, effort: str) -> Pr
                 probe="stack_end_selectivity",
                 version=VERSION,
                 effect=None,
-                reason=f"the encoder has no site {FIRST!r} to compare with",
+                reason=why,
                 not_applicable=True,
             )
-            for site in sites
+            for site, why in out.items()
         }
     tones = tuning.tones_for(ear, rng, effort)
     loud, soft = yield [Listen(tones.loud, power), Listen(tones.soft, power)]
     first = tuning.iso_response(loud[FIRST], soft[FIRST])
     return {site: _measure(site, tones, first, loud, soft) for site in sites}
+
+
+def lacking(ear: Ear) -> dict[str, str]:
+    """Return the sites at which the question cannot be asked, and why, of what the encoder says of itself."""
+    if FIRST in ear.sites:
+        return {}
+    return dict.fromkeys(ear.sites, f"the encoder has no site {FIRST!r} to compare with")
 
 
 def _measure(site: str, tones: tuning.Tones, first: NDArray[np.float64], loud: Answer, soft: Answer) -> Measurement:

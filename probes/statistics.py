@@ -166,6 +166,14 @@ def d_prime_from_auc(area: float, tokens: int) -> float:
     return float(math.sqrt(2) * stats.norm.ppf(min(max(area, edge), 1 - edge)))
 
 
+def above_noise(effect: Effect, *, errors: float = 3.0) -> bool:
+    """Whether an effect that is 0 on average where there is nothing stands more than ``errors`` standard errors above.
+
+    For powers formed as products of performances, whose interval is symmetric.
+    """
+    return bool(effect.value > errors * standard_error(effect))
+
+
 def one_sided_p(effect: Effect, bound: float) -> float:
     """p-value of 'the effect is at most ``bound``' from the interval's own standard error."""
     error = standard_error(effect)

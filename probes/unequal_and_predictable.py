@@ -19,18 +19,20 @@ Measured    R2(f) of the complex amplitude by least squares on the channels at t
 Formula     effect = partial Spearman correlation of rho and R2 over the members of a class, given log p and log f; mean
             over families; mean over classes. Given p, because that loud partials survive needs no theory; given f,
             because all else that falls along frequency would do as well.
-Insufficient where there is no derivative at rest (pools of maxima, power detectors), so no v; where R2 does not differ
-            from member to member (`LEAST_SPREAD`), as in a code with more channels than members; where the order of the
-            members, given p and f, is noise: the reliability of R2's ranks, from its scores on even and odd sounds,
-            would keep even a perfect prediction below `CEILING` (Spearman 1904, Brown 1910); and where rho follows from
-            p and f alone, so that nothing is left to predict (a single channel). Families of which this is true have no
-            say; a prediction must not be refuted by noise.
+Not applicable where there is no derivative at rest (pools of maxima, power detectors), so no v, and no linear variant
+            of the encoder either, which has the same v from weights alone.
+Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`), as in a code with more channels than
+            members; where the order of the members, given p and f, is noise: the reliability of R2's ranks, from its
+            scores on even and odd sounds, would keep even a perfect prediction below `CEILING` (Spearman 1904, Brown
+            1910); and where rho follows from p and f alone, so that nothing is left to predict (a single channel).
+            Families of which this is true have no say; a prediction must not be refuted by noise.
 Parts       Unequal: spread of R2 over the members, from the covariance of its scores on even and odd sounds, so that
             noise does not count. Against received power: the same correlation given log p |v|^2 as well, which leaves
             what competition adds; the harder claim. Baselines: received power p |v|^2 and gain |v| in place of rho,
-            power alone. Shuffled: rho with the answers dealt to other members. Each family. Budget: by counting, sum of
-            rho <= number of channels; what is left of it by the sum of the measured R2 (adjusted for the number of
-            sounds).
+            power alone; rho from the weights of another seed, untrained, on the same sounds, where such encoders are
+            known: what the architecture tells without the weights. Shuffled: rho with the answers dealt to other
+            members. Each family. Budget: by counting, sum of rho <= number of channels; what is left of it by the sum
+            of the measured R2 (adjusted for the number of sounds).
 Interval    jackknife over alias classes, 12; members of one class compete and are not independent.
 Null        rho dealt to other members within its class.
 Thresholds  .3: a tenth of what p and f leave in the ranks; .1: a hundredth.
@@ -45,7 +47,7 @@ Sources     Ribeiro & Schön, How Convolutional Neural Networks Deal with Aliasi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,12 +57,12 @@ from scipy import stats
 from testtone.stimuli import Stimulus
 
 from . import alias_lines
-from .alias_lines import Components, Derivative, Group
+from .alias_lines import Components, Derivative, Group, Twin
 from .hearing import Answer, Ear, Listen, Probe
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(0.3, 0.1)
 UNEQUAL = Threshold(0.1, 0.05)
 """Standard deviation of R2 over the members of a class."""
@@ -83,6 +85,9 @@ DRAWS = {"quick": 99, "standard": 499, "thorough": 999}
 POINTS = 480
 """Points of the picture at most."""
 
+GRID = "grid"
+"""Figure that holds what `compare` needs, until the encoder has been compared with its company: arrays."""
+
 Floats = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 
@@ -96,7 +101,7 @@ def unequal_and_predictable(ear: Ear, rng: np.random.Generator, effort: str) -> 
     plays = []
     for group, check in zip(groups, checks, strict=True):
         own, answers = answers[: len(check)], answers[len(check) :]
-        plays.append(_Play(group, *group.derivatives(own), effort))
+        plays.append(_Play(ear, group, *group.derivatives(own), effort))
     answers = list((yield [request for play in plays for request in play.requests]))
     for play in plays:
         own, answers = answers[: len(play.requests)], answers[len(play.requests) :]
@@ -104,6 +109,26 @@ def unequal_and_predictable(ear: Ear, rng: np.random.Generator, effort: str) -> 
         for site in play.group.sites:
             measurements[site] = play.measure(site, heard, np.random.default_rng(rng.integers(2**63)))
     return {site: measurements[site] for site in ear.sites}
+
+
+def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
+    """Add what the weights of another encoder of this architecture would have predicted; it heard the same sounds."""
+    figures = dict(own.figures)
+    mine, theirs = figures.pop(GRID, None), company[0].figures.get(GRID) if company else None
+    if mine is None or theirs is None:
+        return replace(own, figures=figures)
+    rows = [
+        _partials(theirs[name]["rho"], mine[name]["r2"], (mine[name]["power"], mine["hz"]))
+        for name in mine["speaking"]
+        if theirs[name]["rho"].shape == mine[name]["r2"].shape
+    ]
+    part = Part(
+        name="baseline: another seed's weights",
+        effect=_over_classes(np.stack(rows), "Spearman(rho of another seed, R2 | p, f)") if rows else None,
+        threshold=THRESHOLD,
+        note="the same architecture, untrained, heard the same sounds: what the architecture tells without the weights",
+    )
+    return replace(own, figures=figures, parts=(*own.parts, part))
 
 
 def _without(site: str, reason: str, *, not_applicable: bool = False) -> Measurement:
@@ -145,26 +170,21 @@ class Family:
 class _Play:
     """What is asked about the sites of one frame rate, and what comes of it."""
 
-    def __init__(self, group: Group, level: int, derivatives: Mapping[str, Derivative], effort: str) -> None:
-        self.group, self.derivatives, self.effort = group, derivatives, effort
-        self.alone = group.softly(level)
-        self.judged = tuple(site for site in group.sites if derivatives[site].exists)
-        asked: dict[str, Listen] = {}
-        if self.judged:
-            asked["alone"] = Listen(self.alone.stimuli, group.readout, self.judged)
-            if any(derivatives[site].polarities == 2 for site in self.judged):
-                asked["inverted"] = Listen(self.alone.inverted(), group.readout, self.judged)
+    def __init__(self, ear: Ear, group: Group, level: int, derivatives: Mapping[str, Derivative], effort: str) -> None:
+        self.group, self.twin, self.effort = group, Twin(ear, group, level, derivatives), effort
+        asked = self.twin.requests()
+        if self.twin.known:
             for family in group.dense:
-                asked[f"dense {family}"] = Listen(group.dense[family].stimuli, group.readout, self.judged)
-                asked[f"other {family}"] = Listen(group.residual[family].stimuli, group.readout, self.judged)
+                asked[f"dense {family}"] = Listen(group.dense[family].stimuli, group.readout, self.twin.known)
+                asked[f"other {family}"] = Listen(group.residual[family].stimuli, group.readout, self.twin.known)
         self.names, self.requests = tuple(asked), tuple(asked.values())
 
     def measure(self, site: str, heard: Mapping[str, Answer], rng: np.random.Generator) -> Measurement:
-        if site not in self.judged:
-            return _without(site, self.derivatives[site].reason())
+        if site not in self.twin.known:
+            why, lacks = self.twin.unknown(site)
+            return _without(site, why, not_applicable=lacks)
         group, classes = self.group, self.group.classes
-        inverted = np.asarray(heard["inverted"][site], complex) if "inverted" in heard else None
-        found = alias_lines.responses(self.alone, np.asarray(heard["alone"][site], complex), inverted)
+        found = self.twin.responses(site, heard)
         families = []
         for name in group.dense:
             dense, other = (np.asarray(heard[f"{kind} {name}"][site], complex) for kind in ("dense", "other"))
@@ -178,7 +198,8 @@ class _Play:
         ceilings = {each.name: each.ceiling(hz) for each in families}
         unequal = [each for each in families if spread[each.name].value >= LEAST_SPREAD]
         speaking = [each for each in unequal if ceilings[each.name] >= CEILING]
-        effect, reason = None, None
+        effect: Effect | None = None
+        reason: str | None = None
         if not unequal:
             widest = max(each.value for each in spread.values())
             reason = (
@@ -211,7 +232,8 @@ class _Play:
             parts=tuple(parts),
             null=None if effect is None else self._null(speaking, hz, effect, rng),
             sounds=self._sounds(),
-            figures=self._figures(families, channels, self.derivatives[site]) | {"ceiling": ceilings},
+            figures=self._figures(families, channels, site)
+            | {"ceiling": ceilings, GRID: _grid(families, [each.name for each in speaking], hz)},
         )
 
     def _family(
@@ -339,8 +361,8 @@ class _Play:
         dense = [each.stimuli[0] for each in self.group.dense.values()]
         return tuple((f"a dense sound: {each.label}", each) for each in dense[:2])
 
-    def _figures(self, families: Sequence[Family], channels: int, derivative: Derivative) -> dict[str, Any]:
-        hz = self.group.classes.hz
+    def _figures(self, families: Sequence[Family], channels: int, site: str) -> dict[str, Any]:
+        hz, missed = self.group.classes.hz, float(self.twin.derivatives[site].missed)
         step = max(1, -(-len(families) * hz.size // POINTS))
         points = [
             {
@@ -360,8 +382,15 @@ class _Play:
             "channels": int(channels),
             "members": int(hz.shape[1]),
             "hop": int(self.group.classes.chain.hop),
-            "derivative_missed": float(derivative.missed),
+            "twin": self.twin.source(site),
+            "derivative_missed": missed if np.isfinite(missed) else None,
         }
+
+
+def _grid(families: Sequence[Family], speaking: Sequence[str], hz: Floats) -> dict[str, Any]:
+    """What is needed to compare with another encoder: of all families, and which of them speak; log f."""
+    kept = {each.name: {"rho": each.rho, "r2": each.r2, "power": each.power} for each in families}
+    return {"speaking": list(speaking), "hz": hz, **kept}
 
 
 def _left_of(values: Floats, given: Sequence[Floats]) -> Floats | None:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from . import compare, cut, export, files, gallery, merge, page, tables
+from . import clips, compare, cut, export, files, merge, page, tables
 from .schema import schema
 
 USAGE = 2
@@ -56,9 +56,9 @@ def _page(arguments: Sequence[str]) -> int:
     output = options.output or path.with_suffix(".html")
     _apart(output, path)
     found = files.read(path)
-    if gallery.is_gallery(found):
+    if clips.is_gallery(found):
         try:
-            print(gallery.write(found, output))
+            print(clips.write(found, output))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from error
     else:

@@ -17,6 +17,7 @@ What is worked out, for each record:
 And for the report: no case stands there twice, or both with a verdict and as not run; as many records as it says ran.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -117,11 +118,11 @@ def _of_record(record: Record) -> Iterator[str]:
     yield from _of_verdict(record)
     if record["agrees"] is not agreement(said, record["stance"]):
         yield (
-            f"agrees={record['agrees']}, but verdict={said!r} where the source says {record['stance']!r} "
-            f"makes it {agreement(said, record['stance'])}"
+            f"agrees={_json(record['agrees'])}, but verdict={said!r} where the source says {record['stance']!r} "
+            f"makes it {_json(agreement(said, record['stance']))}"
         )
     if record["known_disagreement"] and record["agrees"] is not False:
-        yield f"known_disagreement is given, but agrees={record['agrees']}"
+        yield f"known_disagreement is given, but agrees={_json(record['agrees'])}"
 
 
 def _of_verdict(record: Record) -> Iterator[str]:
@@ -161,4 +162,9 @@ def _why(record: Record, threshold: Record | None) -> str:
     if low is None or high is None:
         return "no interval makes it"
     above, below = limits(threshold)
-    return f"the interval [{low:g}, {high:g}] with supported_above={above} and refuted_below={below} makes it"
+    against = f"supported_above={_json(above)} and refuted_below={_json(below)}"
+    return f"the interval [{low:g}, {high:g}] with {against} makes it"
+
+
+def _json(value: bool | float | None) -> str:
+    return json.dumps(value)

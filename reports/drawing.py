@@ -5,7 +5,6 @@ heights are CSS pixels, text keeps its size. Colours come from ``page.css`` by c
 their own that is stretched over the field, with strokes that are not.
 """
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import singledispatch
 
@@ -243,31 +242,3 @@ def _plus(value: float, by: float) -> float:
 def _round(value: float) -> float:
     value = round(value, 1)
     return int(value) if float(value).is_integer() else value
-
-
-_STRETCHED = re.compile(
-    r'<svg( class="[^"]*")? x="([\d.]+)%" y="([-\d.]+)" width="([\d.]+)%" height="([\d.]+)" '
-    r'viewBox="0 0 (\d+) (\d+)" preserveAspectRatio="none">(.*?)</svg>',
-    re.DOTALL,
-)
-_POINT = re.compile(r"(-?[\d.]+)[ ,](-?[\d.]+)")
-
-
-def unstretched(svg: str, *, width: float) -> str:
-    """Return a drawn chart for a known width, without stretched squares: for programs that stretch their strokes too.
-
-    Args:
-        svg: what `draw` returned, or a page's worth of such pictures.
-        width: CSS pixels.
-    """
-
-    def fixed(found: re.Match[str]) -> str:
-        classes, left, top, share, height, across, down, inside = found.groups()
-        x0, y0 = width * float(left) / 100, float(top)
-        x, y = width * float(share) / 100 / float(across), float(height) / float(down)
-        moved = _POINT.sub(
-            lambda point: f"{round(x0 + x * float(point[1]), 1)} {round(y0 + y * float(point[2]), 1)}", inside
-        )
-        return f"<g{classes or ''}>{moved}</g>"
-
-    return _STRETCHED.sub(fixed, svg)

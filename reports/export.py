@@ -96,7 +96,7 @@ def rows(report: Report) -> Iterator[dict[str, str]]:
         }
 
 
-def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str:
+def embed(report: Report, section: Any, found: Sequence[pictures.Picture]) -> str:
     """Return one claim as a piece of HTML for other people's pages, at most ``EMBED_BYTES`` long.
 
     It has no head and no body of its own. Its style begins with its own id everywhere, resets what would leak in, and
@@ -107,12 +107,18 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
     more = page._source("embed.css")
     css = pictures.sheet(scope=scope, more=more)
     css += f"@media (prefers-color-scheme:dark){{{pictures.sheet(scope=scope, more=more, dark=True)}}}"
-    if picture is not None:
+    # The intervals, and the first picture that lets one see why.
+    shown = sorted(found, key=lambda each: "chart" in each.svg.partition(">")[0])[:2]
+    for index, picture in enumerate(shown, start=1):
         # The rules of a page around may say what height a picture has; this one's is that of what is drawn.
-        css += f"{scope} .picture .plot{{height:{picture.height:g}px!important}}"
-    svg = Markup(_renamed(picture.svg, id)) if picture is not None else None
-    playable = [sound for sound in section.sounds if _flac(report, sound)]
+        css += f"{scope} .n{index} .plot{{height:{picture.height:g}px!important}}"
+    svgs = [(Markup(picture.caption), Markup(_renamed(picture.svg, id))) for picture in shown]
     results, more_results = list(section.results), 0
+    stimuli = {
+        each["sha256"]: each["label"] or "a sound without a name"
+        for r in section.results
+        for each in r.record["stimuli"]
+    }
 
     def text(sounds: Sequence[Mapping[str, str]]) -> str:
         made = (
@@ -125,9 +131,9 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
                 source="; ".join(map(str, section.said("source"))),
                 results=results,
                 more=more_results,
-                picture=svg,
+                pictures=svgs,
                 sounds=sounds,
-                unheard=len(section.sounds) - len(sounds),
+                unheard=len(stimuli) - len(sounds),
                 level=section.figures[0].level if section.figures else "",
                 seed=report["seed"],
                 effort=report.get("effort"),
@@ -138,8 +144,8 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
         )
         return _ascii(page._UNPRINTABLE.sub("\ufffd", made))
 
-    if len(text([])) > EMBED_BYTES:
-        svg = None
+    while svgs and len(text([])) > EMBED_BYTES:
+        svgs.pop()
     while len(text([])) > EMBED_BYTES and len(results) > 1:
         more_results += len(results) - len(results) // 2
         results = results[: len(results) // 2]
@@ -147,11 +153,13 @@ def embed(report: Report, section: Any, picture: pictures.Picture | None) -> str
     if len(bare) > EMBED_BYTES:
         raise ValueError(f"claim {section.id[:40]!r} has texts too long for an embed of {EMBED_BYTES} bytes")
     sounds: list[Mapping[str, str]] = []
-    for sound in playable:
-        flac = _flac(report, sound)
-        tried = text([*sounds, {"label": sound.label, "flac": flac}])
+    for sha256, label in stimuli.items():
+        flac = _flac(report, sha256)
+        if flac is None:
+            continue
+        tried = text([*sounds, {"label": label, "flac": flac}])
         if len(tried) <= EMBED_BYTES:
-            sounds.append({"label": sound.label, "flac": flac})
+            sounds.append({"label": label, "flac": flac})
             bare = tried
     return bare
 
@@ -224,12 +232,12 @@ def _write_embeds(
     report: dict[str, Any], folder: Path, sections: Sequence[Any], names: Mapping[str, str]
 ) -> Iterator[str]:
     place = _made(folder / "embed")
-    first = {}
+    of_claims: dict[str, list[pictures.Picture]] = {}
     for picture in pictures.taken(page.render(report), names):
-        first.setdefault(picture.claim, picture)
+        of_claims.setdefault(picture.claim, []).append(picture)
     sizes = []
     for section in sections:
-        text = embed(report, section, first.get(section.id))
+        text = embed(report, section, of_claims.get(section.id, []))
         files.write(place / f"{_slug(section.id)}.html", text)
         sizes.append(len(text))
     yield f"{place}: {len(sizes)} claims" + (f", at most {max(sizes) / 1000:.0f} kB" if sizes else "")
@@ -274,9 +282,9 @@ def _wav(flac: str, label: str) -> bytes:
     return memory.getvalue()
 
 
-def _flac(report: Report, sound: Any) -> str | None:
+def _flac(report: Report, sha256: str) -> str | None:
     """Return a sound as base64: its opening, where the report has one of a long sound."""
-    known = (report.get("sounds") or {}).get(sound.sha256) or {}
+    known = (report.get("sounds") or {}).get(sha256) or {}
     return (known.get("opening") or {}).get("flac") or known.get("flac")
 
 

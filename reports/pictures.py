@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from . import drawing, page
+from . import page
 from .wording import shorten
 
 WIDTH = 740
@@ -22,9 +22,14 @@ FONTS = '"DejaVu Sans", "Liberation Sans", Helvetica, Arial, sans-serif'
 
 _MARGIN, _HEAD = 20, 44  # CSS pixels: air around a picture in a file of its own, and its title
 
+_FIELD = re.compile(
+    r'(?P<head><svg[^>]*\bwidth="(?P<width>[0-9.]+)%" height="(?P<height>[0-9.]+)") '
+    r'viewBox="0 0 (?P<w>[0-9.]+) (?P<h>[0-9.]+)" preserveAspectRatio="none">(?P<inner>.*?)</svg>',
+    flags=re.DOTALL,
+)
 _TAG = re.compile(r"<svg\b|</svg>")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
-_VARIABLE = re.compile(r"var\((--[a-z-]+)\)")
+_VARIABLE = re.compile(r"var\((--[a-z0-9-]+)\)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Picture:
     claim: str
     name: str
     svg: str
+    caption: str = ""
+    """What stands above it on the page, such as whose picture it is; escaped."""
 
     @property
     def height(self) -> float:
@@ -43,7 +50,9 @@ class Picture:
 
     @property
     def title(self) -> str:
-        """What it is called for those who hear it, escaped as it stands on the page."""
+        """What it is called: its caption, or its name for those who hear it; escaped as it stands on the page."""
+        if self.caption:
+            return self.caption
         found = re.search(r"<title[^>]*>(.*?)</title>", self.svg, flags=re.DOTALL)
         return found[1] if found else self.name
 
@@ -58,13 +67,13 @@ def taken(text: str, claims: Mapping[str, str]) -> Iterator[Picture]:
     for anchor, claim in claims.items():
         start = text.find(f'<section class="claim" id="{anchor}"')
         section = text[start : text.find("</section>", start)] if start >= 0 else ""
-        for index, svg in enumerate(_elements(section), start=1):
-            yield Picture(claim, f"{claim}-{index}", svg)
+        for index, (above, svg) in enumerate(_elements(section), start=1):
+            yield Picture(claim, f"{claim}-{index}", svg, above)
 
 
 def standalone(picture: Picture) -> str:
     """Return a picture as an SVG file: its size, its colours (those of light paper) and its ground with it."""
-    opening, _, rest = drawing.unstretched(picture.svg, width=WIDTH - 2 * _MARGIN).partition(">")
+    opening, _, rest = picture.svg.partition(">")
     opening = re.sub(r'\s(?:width|height|xmlns|role|aria-labelledby)="[^"]*"', "", opening)
     rules = sheet(fonts=FONTS).replace("&", "&amp;").replace("<", "&lt;")
     width, height = WIDTH - 2 * _MARGIN, picture.height + _HEAD + _MARGIN
@@ -77,8 +86,39 @@ def standalone(picture: Picture) -> str:
         f'<rect width="{WIDTH}" height="{height:g}" fill="{colours["--paper"]}"/>'
         f'<text x="{_MARGIN}" y="26" font-size="15" font-weight="600" fill="{colours["--ink"]}">'
         f"{_shortened(title)}</text>"
-        f'{opening} x="{_MARGIN}" y="{_HEAD}" width="{width}" height="{picture.height:g}">{rest}</svg>\n'
+        f'{opening} x="{_MARGIN}" y="{_HEAD}" width="{width}" height="{picture.height:g}">'
+        f"{_unstretched(rest, width)}</svg>\n"
     )
+
+
+def _unstretched(text: str, width: float) -> str:
+    """Return a picture whose stretched fields are drawn at their size.
+
+    On the page a field is a square that is stretched to whatever width it gets, with strokes that are not. Few programs
+    but browsers know of such strokes; here the width is known.
+    """
+
+    def drawn(field: re.Match[str]) -> str:
+        across, down, wide, high = float(field["width"]) / 100 * width, *(float(field[n]) for n in ("height", "w", "h"))
+        by = (across / wide, down / high)
+        inner = re.sub(r' points="([^"]*)"', lambda found: f' points="{_scaled(found[1], by)}"', field["inner"])
+        inner = re.sub(r' d="([^"]*)"', lambda found: f' d="{_scaled(found[1], by)}"', inner)
+        return f'{field["head"]} viewBox="0 0 {across:g} {down:g}">{inner}</svg>'
+
+    return _FIELD.sub(drawn, text)
+
+
+def _scaled(path: str, by: tuple[float, float]) -> str:
+    """Return a path or some points, each number times that of its axis: pairs, and steps along one (h, v)."""
+    made, place = [], 0
+    for word in re.findall(r"[A-Za-z]|[-+]?[0-9.]+", path):
+        if word.isalpha():
+            made.append(word)
+            place = 1 if word in "vV" else 0
+        else:
+            made.append(f"{float(word) * by[place]:.2f}")
+            place = 1 - place
+    return " ".join(made)
 
 
 def _shortened(title: str) -> str:
@@ -98,7 +138,9 @@ def sheet(*, scope: str = "", more: str = "", fonts: str = "", dark: bool = Fals
     """
     colours = palette(dark=dark) | ({"--sans": fonts} if fonts else {})
     rules = []
-    of_pictures = [rule for rule in _rules(page._source("page.css")) if rule[0][0].startswith((".plot", ".chart", ".v-"))]
+    of_pictures = [
+        rule for rule in _rules(page._source("page.css")) if rule[0][0].startswith((".plot", ".chart", ".v-"))
+    ]
     for selectors, declarations in [*of_pictures, *_rules(more)]:
         if dark:
             declarations = [each for each in declarations if "var(--" in each]
@@ -118,7 +160,7 @@ def palette(*, dark: bool = False) -> dict[str, str]:
     blocks = re.findall(r":root\s*\{([^{}]*)\}", css.partition("@media print")[0])
     found: dict[str, str] = {}
     for block in blocks[: 2 if dark else 1]:
-        found |= dict(re.findall(r"(--[a-z-]+)\s*:\s*([^;]+);", block))
+        found |= dict(re.findall(r"(--[a-z0-9-]+)\s*:\s*([^;]+);", block))
     return found
 
 
@@ -132,14 +174,17 @@ def _rules(css: str) -> list[tuple[list[str], list[str]]]:
     ]
 
 
-def _elements(text: str) -> Iterator[str]:
-    """Yield the pictures of a text, those within others left where they are."""
+def _elements(text: str) -> Iterator[tuple[str, str]]:
+    """Yield caption and element of the pictures of a text, those within others left where they are."""
     depth, start = 0, 0
     for tag in _TAG.finditer(text):
         if tag[0] == "</svg>":
             depth -= 1
             if depth == 0 and re.match(r'<svg[^>]*\bclass="plot\b', text[start:]):
-                yield text[start : tag.end()]
+                above = text[text.rfind("<figure", 0, start) : start]
+                caption = re.search(r"<figcaption>(.*?)</figcaption>", above, flags=re.DOTALL)
+                said = re.sub(r"<[^>]*>", "", caption[1]) if caption else ""
+                yield " ".join(said.split()), text[start : tag.end()]
         else:
             if depth == 0:
                 start = tag.start()

@@ -57,7 +57,7 @@ from testtone.stimuli.stimulus import silence as silence
 from testtone.stimuli.timbre import TIMBRES as TIMBRES
 from testtone.stimuli.timbre import note as note
 
-if "hypothesis" in sys.modules:
+if sys.modules.get("hypothesis") is not None:
     # hypothesis came first, and its entry point found nothing to register.
     from testtone.stimuli.registration import register
 

@@ -33,7 +33,7 @@ HIGH_HZ = 3360.0
 AMPLITUDE = 0.0115
 """Of a partial at 1 kHz, re full scale 1."""
 
-NOISE_RMS = 0.05
+NOISE_RMS = 0.07
 """At 24 kHz where `NOISE_SECONDS` are heard, re full scale 1."""
 
 NOISE_RATE = 24_000

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from testtone.stimuli import pitch
 from testtone.stimuli.folding import Chain
@@ -119,6 +120,12 @@ class PitchesInContexts:
     tokens: int
     alone: tuple[tuple[Stimulus, ...], ...]
     together: tuple[tuple[tuple[Stimulus, ...], ...], ...]
+
+    @property
+    def unrelated(self) -> NDArray[np.bool_]:
+        """Which pitches share few partials, ``'pitches pitches'``: no unison, octave, fifth or fourth apart."""
+        distance = np.abs(np.subtract.outer(self.midi, self.midi)) % 12
+        return np.minimum.reduce([np.abs(distance - step) for step in (0, 5, 7, 12)]) >= 0.5
 
     @property
     def stimuli(self) -> tuple[Stimulus, ...]:

@@ -1,6 +1,7 @@
 """Edits: one sound made louder, brighter, or stronger in one of its partials, each by the same amount.
 
-`spectral_edits`  contexts over one set of partials, and in each of them the same broad and the same local edits
+`spectral_edits`  contexts over one set of partials, and in each of them the same broad and the same local edits; the
+                  local ones in families, for comparisons among as many as there are broad ones
 
 An edit multiplies the amplitudes of the partials and leaves their phases: the waveform changes by a sum of the partials
 themselves. How much it changes, the RMS of the difference, is the same for every edit of a context. The broad edits are
@@ -46,7 +47,9 @@ class SpectralEdits:
     names: tuple[str, ...]
     """What each edit is called."""
     broad: int
-    """How many of the edits are broad; as many are local."""
+    """How many of the edits are broad; each family of local ones is as large."""
+    local: tuple[int, ...]
+    """The partial of each local edit, family by family; lowest first within a family."""
     amplitudes: tuple[tuple[tuple[float, ...], ...], ...]
     """``[context][1 + edit][partial]``: first as it is, then after each edit."""
     plain: tuple[tuple[Stimulus, ...], ...]
@@ -73,11 +76,12 @@ def spectral_edits(
     frame_rate: float,
     partials: int = 24,
     edits: int = 8,
+    families: int = 1,
     rove_db: float = 6.0,
     low_hz: float = 150.0,
     high_hz: float | None = None,
 ) -> SpectralEdits:
-    """Draw ``contexts`` over one set of ``partials``, and make ``edits`` broad and as many local edits in each.
+    """Draw ``contexts`` over one set of ``partials``; make ``edits`` broad and ``families`` times as many local edits.
 
     The partials stand about evenly on the ERB-rate scale, each off its place by up to a quarter of a step, and so that
     it keeps clear of multiples of half the frame rate as far as it can. A context gives each a level of its own, up to
@@ -92,7 +96,8 @@ def spectral_edits(
         sample_rate: of the encoder, Hz; partials stay below 0.42 of it.
         frame_rate: of the slowest site, Hz.
         partials: in the common set.
-        edits: broad ones, and as many local ones.
+        edits: broad ones, and as many local ones in each family.
+        families: of local edits, each of partials that stand evenly; no partial is in two of them.
         rove_db: range of the level of a partial, either way.
         low_hz: lowest partial, about.
         high_hz: highest partial, about; 8 kHz, or 0.42 of a sample rate below 19 kHz.
@@ -101,7 +106,10 @@ def spectral_edits(
         raise ValueError(f"edits={edits} must lie in 2..{partials // 2}, half of partials={partials}")
     hz = _support(rng, partials, low_hz, high_hz or min(8000.0, 0.42 * sample_rate), frame_rate)
     step = partials // edits
-    local = np.arange(edits) * step + int(rng.integers(step))
+    if not 1 <= families <= step:
+        raise ValueError(f"families={families} must lie in 1..{step}, partials={partials} over edits={edits}")
+    start = int(rng.integers(step))
+    local = np.concatenate([np.arange(edits) * step + (start + number) % step for number in range(families)])
     names = (
         "brighter",
         "louder",
@@ -112,7 +120,7 @@ def spectral_edits(
     frozen = rng.uniform(0.0, TWO_PI, partials)
     amplitudes, plain, edited = [], [], []
     for context in range(contexts):
-        amplitude, gains = _levels(rng, hz, local, rove_db)
+        amplitude, gains = _levels(rng, hz, edits, local, rove_db)
         versions = np.concatenate([amplitude[None], amplitude * gains])
         amplitudes.append(tuple(tuple(float(a) for a in version) for version in versions))
         sounds, changed = [], []
@@ -127,7 +135,13 @@ def spectral_edits(
         plain.append(tuple(sounds))
         edited.append(tuple(changed))
     return SpectralEdits(
-        tuple(float(each) for each in hz), names, edits, tuple(amplitudes), tuple(plain), tuple(edited)
+        tuple(float(each) for each in hz),
+        names,
+        edits,
+        tuple(int(each) for each in local),
+        tuple(amplitudes),
+        tuple(plain),
+        tuple(edited),
     )
 
 
@@ -144,12 +158,14 @@ def _support(rng: np.random.Generator, count: int, low_hz: float, high_hz: float
     return np.array(found)
 
 
-def _levels(rng: np.random.Generator, hz: Floats, local: NDArray[np.intp], rove_db: float) -> tuple[Floats, Floats]:
+def _levels(
+    rng: np.random.Generator, hz: Floats, broad: int, local: NDArray[np.intp], rove_db: float
+) -> tuple[Floats, Floats]:
     """Amplitudes of a context, and the gains of its edits; drawn again where an edit would all but mute a partial."""
     for _ in range(_TRIES):
         amplitude = 10.0 ** (rng.uniform(-rove_db, rove_db, len(hz)) / 20.0)
         amplitude *= RMS / math.sqrt(float(np.sum(amplitude**2)) / 2.0)
-        gains = np.concatenate([_broad(hz, amplitude, len(local)), _local(amplitude, local)])
+        gains = np.concatenate([_broad(hz, amplitude, broad), _local(amplitude, local)])
         if gains.min() > LEAST_GAIN:
             return amplitude, gains
     raise NoSuchDesignError(

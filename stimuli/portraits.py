@@ -49,20 +49,18 @@ def portrait(samples: NDArray[np.floating], sample_rate: int) -> dict[str, Any]:
     Raises:
         ValueError: if there are no samples.
     """
-    samples = np.asarray(samples, dtype=np.float64)
-    if samples.ndim != 1 or not samples.size:
-        raise ValueError(
-            f"samples of shape {samples.shape} are no sound; it must be one channel of at least one sample"
-        )
+    sound = np.asarray(samples, dtype=np.float64)
+    if sound.ndim != 1 or not sound.size:
+        raise ValueError(f"samples of shape {sound.shape} are no sound; it must be one channel of at least one sample")
     return {
         "spectrogram": {
-            "rows": spectrogram(wave, sample_rate),
+            "rows": spectrogram(sound, sample_rate),
             "scale": "ERB",
             "low_hz": LOW_HZ,
             "high_hz": sample_rate / 2,
             "range_db": RANGE_DB,
         },
-        "waveform": waveform(wave, sample_rate),
+        "waveform": waveform(sound, sample_rate),
     }
 
 

@@ -3,6 +3,7 @@
 ==================  =================================================================================================
 `candidates`        frequencies that may sound: some an ERB or more apart, and alias partners of some of them
 `families`          kinds of company: a drone, and with it a chord, a band of noise, an ensemble, denser, softer, louder
+`recorded`          families in the company of a person's own recordings
 `mixtures`          tokens: each candidate on or off by a coin, in the company of a family
 `chords`            chords of harmonic notes in the company of families, no chord twice
 ==================  =================================================================================================
@@ -26,10 +27,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from testtone.stimuli import pitch, renders
+from testtone.stimuli.backgrounds import backgrounds
 from testtone.stimuli.complexes import harmonic_complex, multisine
 from testtone.stimuli.designs import SUSTAINED_PROGRAMS, erb_rate, hz_from_erb_rate
 from testtone.stimuli.folding import fold
-from testtone.stimuli.sources import Noise, Partial, Source, Tone
+from testtone.stimuli.sources import Noise, Partial, Recording, Source, Tone
 from testtone.stimuli.stimulus import Stimulus
 from testtone.stimuli.timbre import note
 
@@ -54,6 +56,7 @@ CHORD_AMPLITUDE = 0.04
 BAND_RMS = 0.04
 BAND_PARTIALS = 24
 ENSEMBLE_RMS = 0.03
+RECORDING_RMS = 0.05
 HISS_RMS = 0.02
 NOISE_DB = 30.0
 """How far the white noise in every token lies below the rest."""
@@ -100,6 +103,8 @@ class Family:
     hiss_rms: float = 0.0
     level_db: float = 0.0
     """Of everything in a token."""
+    natural: tuple[Source, ...] = ()
+    """Sound that nobody computed; each token hears it from a little earlier or later."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +180,17 @@ def families(rng: np.random.Generator, count: int, *, among: Candidates, sample_
     drones = rng.permutation(np.exp(low + (high - low) * (np.arange(count) + rng.uniform(0.3, 0.7, count)) / count))
     return tuple(
         _family(rng, KINDS[index % len(KINDS)], float(drones[index]), among, sample_rate) for index in range(count)
+    )
+
+
+def recorded(rng: np.random.Generator, count: int, *, seconds: float, found: Sequence[Recording]) -> tuple[Family, ...]:
+    """Draw `count` families whose company is a recording each, with a drone as the others have."""
+    low, high = np.log(DRONE_HZ)
+    drawn = backgrounds(rng, count, seconds=seconds, found=found, rms=RECORDING_RMS)
+    drones = np.exp(low + (high - low) * (np.arange(count) + rng.uniform(0.3, 0.7, count)) / count)
+    return tuple(
+        Family("recording", f"a drone at {hz:.0f} Hz and {each.label}", float(hz), natural=each.sources)
+        for hz, each in zip(drones, drawn, strict=True)
     )
 
 
@@ -277,6 +293,7 @@ def _token(
         sources.append(multisine(family.company_hz, amplitude=family.amplitude, rng=rng, role="company"))
     for midi, timbre in family.ensemble:
         sources.append(note(midi, timbre, rms=ENSEMBLE_RMS, rng=rng, max_hz=HIGH * sample_rate))
+    sources += [each.with_phases(rng) for each in family.natural]
     seed = int(rng.integers(2**31))
     sources.append(Noise(seed, rms=family.hiss_rms) if family.hiss_rms else Noise(seed, snr_db=NOISE_DB))
     label = f"{len(sounding)} partials with {family.label}"

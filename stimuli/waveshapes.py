@@ -157,6 +157,7 @@ def neighbours(
     far: int,
     seconds: float,
     of: Sequence[tuple[float, str]] | None = None,
+    max_hz: float | None = None,
 ) -> Neighbours:
     """Put ``near`` neighbours in each family, and ``far`` ones in those that reach so far, around each of ``tones``.
 
@@ -172,7 +173,7 @@ def neighbours(
     base, others = [], []
     for index in range(tones):
         midi, timbre = of[index] if of else (float(rng.uniform(48.0, 72.0)), DOMINATED[index % len(DOMINATED)])
-        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng)
+        tone = TIMBRES[timbre](midi, rms=_RMS, rng=rng, max_hz=max_hz)
         label = f"{pitch.name(midi)} ({timbre})"
         shares = np.square([each.amplitude for each in tone.partials])
         shares = shares / shares.sum()

@@ -4,6 +4,7 @@
 ``claim``          a claim as a record: sentence, stance, probe, thresholds, controls
 ``trial``          encoders are heard, controls first, and a claim comes to a verdict
 ``disagreements``  verdicts known to contradict their source
+``search``         hypothesis looks for a counterexample; what it found is pinned and replayed
 ``ledger``         records become a table and a report
 ``check``          one claim on one encoder from Python, without pytest
 ``scope``          sentences that no test of an encoder can decide

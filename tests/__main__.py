@@ -1,13 +1,25 @@
-"""What can be asked of a claim check from the command line: `python -m testtone.tests store ls|gc|verify DIR`."""
+"""What can be asked of claims from the command line, beside pytest.
+
+python -m testtone.tests store ls|gc|verify DIR
+python -m testtone.tests sweep --encoder SPEC --processes 4 --report PATH.html
+python -m testtone.tests sweep --encoder SPEC --scheduler tcp://HOST:8786 --report PATH.html
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import multiprocessing
 import re
+import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
+from .plugin import EFFORTS
 from .store import LIMIT_BYTES, Store, StoreError
 
 UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -27,7 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verify.add_argument("--delete", action="store_true", help="delete such files")
     for each in (listing, gc, verify):
         each.add_argument("folder", metavar="DIR")
+    _offer_sweep(rooms)
     options = parser.parse_args(arguments)
+    if options.room == "sweep":
+        return _sweep(options)
     try:
         found = Store(options.folder, make=False)
     except StoreError as error:
@@ -47,13 +62,80 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _offer_sweep(rooms: Any) -> None:
+    sweep = rooms.add_parser("sweep", help="many claims on many encoders, on processes or on a cluster")
+    sweep.add_argument("--encoder", action="append", required=True, metavar="SPEC", help="repeatable, as for pytest")
+    sweep.add_argument("--claim", action="append", metavar="ID", help="repeatable (default: all)")
+    sweep.add_argument("--report", required=True, metavar="PATH.html", help="the page; its data goes beside it")
+    sweep.add_argument("--seed", type=int, default=0)
+    sweep.add_argument("--effort", choices=EFFORTS, default="standard")
+    sweep.add_argument("--device", default="cpu")
+    sweep.add_argument("--threads", type=int, default=None)
+    sweep.add_argument("--audio", metavar="DIR")
+    sweep.add_argument("--store", metavar="DIR", help="a folder that every worker reaches")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--processes", type=int, metavar="N", help="on this machine")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of dask.distributed (pip install 'testtone[cluster]')")
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    """Put claims to encoders on whatever does the work; the exit code says whether it came to its end."""
+    from .sweep import Unit, sweep
+
+    def say(unit: Unit) -> None:
+        print(f"{unit.claim} on {unit.encoder}", flush=True)
+
+    command = shlex.join(["python", "-m", "testtone.tests", *sys.argv[1:]])
+    try:
+        with _executor(options) as executor:
+            report = sweep(
+                options.claim,
+                options.encoder,
+                executor=executor,
+                effort=options.effort,
+                seed=options.seed,
+                device=options.device,
+                threads=options.threads,
+                audio=options.audio,
+                store=options.store,
+                page=options.report,
+                command=command,
+                progress=say,
+            )
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
+        print(f"python -m testtone.tests sweep: {error}", file=sys.stderr)
+        return 2
+    verdicts = [each["verdict"] for each in report["claims"]]
+    for verdict in dict.fromkeys(verdicts):
+        print(f"{verdicts.count(verdict)} {verdict}")
+    print(f"report: {options.report}")
+    return 0 if verdicts else 1
+
+
+@contextmanager
+def _executor(options: argparse.Namespace) -> Iterator[Executor | None]:
+    if options.scheduler is not None:
+        try:
+            Client = importlib.import_module("distributed").Client  # noqa: N806
+        except ImportError as error:
+            raise ImportError("--scheduler needs dask.distributed: pip install 'testtone[cluster]'") from error
+        with Client(options.scheduler) as client:
+            yield client.get_executor(pure=False)
+    elif options.processes is not None:
+        # Fresh interpreters: torch does not live through a fork.
+        with ProcessPoolExecutor(options.processes, mp_context=multiprocessing.get_context("spawn")) as executor:
+            yield executor
+    else:
+        yield None
+
+
 def _list(store: Store) -> None:
     """Print a line for each encoder and kind of entry."""
     rows: dict[tuple[str, str, str], list[float]] = {}
     for entry, key in store.contents():
         encoder = (key or {}).get("encoder", {})
-        name = encoder.get("name", "?"), encoder.get("sha256", "?")[:12], (key or {}).get("kind", "unreadable")
-        row = rows.setdefault(name, [0, 0, 0.0])
+        whose = encoder.get("name", "?"), encoder.get("sha256", "?")[:12], (key or {}).get("kind", "unreadable")
+        row = rows.setdefault(whose, [0, 0, 0.0])
         row[0], row[1], row[2] = row[0] + 1, row[1] + entry.bytes, max(row[2], entry.used)
     print(f"{'encoder':32}  {'identity':12}  {'kind':12}  {'files':>8}  {'size':>10}  last used")
     for (name, identity, kind), (files, size, used) in sorted(rows.items()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,12 +51,19 @@ class Claim:
     """Further sites that the probe looks at, where the encoder has them, without judging them."""
     needs_level: str | None = None
     """Why the claim says nothing of an encoder that divides sound by its level; None where it does."""
+    lacking: Callable[[Ear], Mapping[str, str]] | None = None
+    """Sites at which the question cannot be asked of an encoder that has them, and why: from what it says of itself,
+    without hearing it. What only its sound tells is for the probe to say."""
     family: str = ""
     """Claims of one family draw from one generator: sounds that they draw alike are played once for all of them."""
     on_trial: tuple[str, ...] = ()
     """Encoders that the claim is about, whoever else is on trial; none: those that the user names."""
     company: Callable[[str], tuple[str, ...]] | None = None
     """Encoders that an encoder (by its spec) is compared with; the same probe hears each, on draws of its own."""
+    same_draws: bool = False
+    """Company hears the very sounds that the encoder hears, not draws of its own."""
+    company_is_optional: bool = False
+    """The question can be asked of an encoder without company as well."""
     compare: Callable[[Measurement, Sequence[Measurement]], Measurement] | None = None
     """An encoder's measurement and those of its company, at one site -> the measurement that decides."""
 

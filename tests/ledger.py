@@ -199,8 +199,8 @@ class Ledger:
                 (f"{len(invalid)} INVALID: a control came out wrong, and the probe may not judge", {"red": True})
             )
         if self.shard is not None:
-            index, of = self.shard
-            lines.append((f"shard {index} of {of}: {len(self.elsewhere)} cases are in other shards", {}))
+            place, shards = self.shard
+            lines.append((f"shard {place} of {shards}: {len(self.elsewhere)} cases are in other shards", {}))
         return lines
 
     def searches(self) -> list[str]:

@@ -187,7 +187,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(
             f"--claims-shard={index}/{of}: there are only {len(set(place))} claims (or families of them) to share out"
         )
-    kept, left = [], []
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     ledger = _ledger(config)
     ledger.shard = shard
     ledger.share_out(

@@ -36,13 +36,14 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, reject, seed, settings, target
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from scipy import stats
 
 from testtone.models.listening import Listener
@@ -164,6 +165,8 @@ class Search:
     """Site -> name of the effect that decided there."""
     claims_seed: int
     effort: str
+    say: Callable[[int, int], None] = field(default=lambda done, total: None)
+    """Told after each case: cases tried so far, and cases to be tried at least."""
     seconds: float = 0.0
     _heard: dict[tuple[str, int], Mapping[str, float]] = field(default_factory=dict)
     """(Recipe as text, performance) -> site -> margin."""
@@ -271,6 +274,9 @@ class Search:
             each()
         except _Holds:
             return met[-1]
+        except Unsatisfiable:
+            # No case says anything: so be it.
+            pass
         return None
 
     def _worst(self, site: str) -> Performed | None:
@@ -301,10 +307,25 @@ class Search:
             simplest = self._hunt(seeded, examples, holds=holds, budget=SHRINKING[self.effort])
             if simplest is None:
                 continue
-            performed = self._perform(simplest, site)
+            performed = self._perform(self._nearer(simplest, holds), site)
             good = performed.contradicts(self.margin.knife) if contradicts else performed.mean <= worst.mean + 2 * SLACK
             return performed if good else worst
         return worst
+
+    def _nearer(self, recipe: Recipe, holds: Callable[[Recipe], bool]) -> Recipe:
+        """The recipe with each pitch in the octave nearest to its simplest one, as far as it holds there.
+
+        Hypothesis makes numbers smaller step by step, and gets stuck where only every twelfth of them fails.
+        """
+        for name, held in self.margin.fields(self.ear).items():
+            if not (isinstance(held, Whole) and held.pitch):
+                continue
+            key = int(recipe[name])
+            keys = range(held.low + (key - held.low) % 12, held.high + 1, 12)
+            octaves = sorted(keys, key=partial(_apart, held.simplest))
+            nearer = octaves[: octaves.index(key)]
+            recipe = next((moved for each in nearer if holds(moved := {**recipe, name: each})), recipe)
+        return recipe
 
     def _perform(self, recipe: Recipe, site: str) -> Performed:
         """Perform a case again, on draws that had no part in its being chosen."""
@@ -331,6 +352,8 @@ class Search:
             self._heard[key] = {site: values[site] - self.refuted_below for site in self.sites if site in values}
             if performance == 0:
                 self._order.append(recipe)
+                total = EXAMPLES[self.effort]
+                self.say(min(len(self._order), total), total)
         return self._heard[key]
 
     def _draws(self, recipe: Recipe, performance: int) -> np.random.Generator:
@@ -510,6 +533,10 @@ def pin_tables(report: Mapping[str, Any]) -> list[str]:
     """Return the tables that pin what a report holds of counterexamples, each once."""
     searches = (each.get("search") or {} for each in report["claims"])
     return list(dict.fromkeys(search["pin"] for search in searches if search.get("pin")))
+
+
+def _apart(one: int, other: int) -> int:
+    return abs(one - other)
 
 
 def _text(recipe: Recipe) -> str:

@@ -13,6 +13,7 @@ import operator
 import platform
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ from . import disagreements, search
 from .claim import Claim
 from .illustrations import illustration
 from .memory import Memory
+from .search import Found
+
+_resolving = threading.Lock()
+"""One encoder is made at a time, whatever thread asks: imports of strangers look at paths that are set meanwhile."""
 
 FAULT = "fault"
 """Key of a record that ends a test without a verdict: the encoder broke its promise."""
@@ -74,7 +79,7 @@ class Bench:
     _illustrated: set[str] = field(default_factory=set)
     _heard: dict[tuple[str, str, int], Heard] = field(default_factory=dict)
     """(Claim id, encoder spec, place) -> what was heard. Place 0: on trial or a control; from 1 on: company."""
-    _searched: dict[tuple[str, str], tuple[Mapping[str, search.Found], float]] = field(default_factory=dict)
+    _searched: dict[tuple[str, str], tuple[Mapping[str, Found], float]] = field(default_factory=dict)
     """(Claim id, encoder spec) -> what a search found at each site, and its seconds."""
 
     def want(self, claim: Claim, spec: str) -> None:
@@ -123,7 +128,7 @@ class Bench:
                 return record | {FAULT: fault, "reason": fault}
             measurement = self._compared(claim, spec, measurement)
         if measurement is None:
-            reason = self._lacks(claim, spec) or f"the encoder has no site {site!r}"
+            reason = self._lacks(claim, spec) or _no_site(site)
             return record | {"verdict": "not-applicable", "reason": reason}
         record |= _measured(measurement, claim)
         record["sounds"] = self._sounds(measurement, spec)
@@ -173,7 +178,7 @@ class Bench:
             record |= {"verdict": "refuted", "agrees": claim.agrees("refuted"), "reason": searched["said"]}
         return record | {"search": searched}
 
-    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, search.Found], float]:
+    def _search(self, claim: Claim, spec: str, expected: str | None = None) -> tuple[Mapping[str, Found], float]:
         """What a search finds at the sites that were measured; controls are searched alike, but nothing is shrunk."""
         assert claim.margin is not None
         if (claim.id, spec) not in self._searched:
@@ -191,10 +196,11 @@ class Bench:
                 readings=decided,
                 claims_seed=self.seed,
                 effort=self.effort,
+                say=partial(self.say, f"{spec} for a counterexample to {claim.id}"),
             )
             pins = search.pins(claim.id, spec, self.pinned)
             early = min(search.FIRST, search.EXAMPLES[self.effort])
-            found: Mapping[str, search.Found] = {}
+            found: Mapping[str, Found] = {}
             if hunt.sites and expected == "refuted":
                 found = hunt.run(pins, shrink=False, examples=early)
             if hunt.sites and not (found and all(each.counterexample for each in found.values())):
@@ -280,9 +286,10 @@ class Bench:
     def _listener(self, spec: str) -> Listener | str:
         if spec not in self._listeners:
             try:
-                self._listeners[spec] = Listener(
-                    self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
-                )
+                with _resolving:
+                    self._listeners[spec] = Listener(
+                        self._moved(specs.resolve(spec), spec), spec=spec, limit_seconds=self.limit_seconds
+                    )
             except specs.EncoderSpecError as error:
                 self._listeners[spec] = str(error)
         return self._listeners[spec]
@@ -330,7 +337,7 @@ class Bench:
                 if remembered is not None:
                     self._heard[key] = remembered
                     continue
-                draws = generator(each.family or each.id, self.seed, where)
+                draws = generator(each.family or each.id, self.seed, 0 if each.same_draws else where)
                 probes[key] = (ear, each.probe(ear, draws, self.effort))
             before = None if self.memory is None or not probes else self.memory.answers(listener)
             new = hear(listener, probes, progress=partial(self.say, spec), answers_before=before)
@@ -387,6 +394,31 @@ class Bench:
         if claim.needs_level is None or not normalises:
             return None
         return f"the encoder keeps no level ({normalises}): {claim.needs_level}"
+
+    def not_applicable(self, claim: Claim, spec: str) -> dict[str, str]:
+        """Return the sites of a claim at which it is not applicable to an encoder, and why, without hearing a sound.
+
+        The encoder says of itself what sites it offers, and is heard for nothing but its margins. A probe may find more
+        in its answers: a code without a derivative at rest, say.
+
+        Raises:
+            EncoderFault: if the encoder breaks its promise.
+            EncoderSpecError: if the spec leads to no encoder.
+        """
+        listener = self._listener(spec)
+        if isinstance(listener, str):
+            raise specs.EncoderSpecError(listener)
+        if claim.on_trial and spec not in claim.on_trial:
+            return dict.fromkeys(claim.sites, f"the claim is about {', '.join(claim.on_trial)}, and asked of no other")
+        lacks = self._lacks(claim, spec)
+        if lacks is not None:
+            return dict.fromkeys(claim.sites, lacks)
+        ear = ear_of(listener, (*claim.beside, *claim.sites))
+        out = {site: _no_site(site) for site in claim.sites if site not in ear.sites}
+        if claim.company is not None and not claim.company_is_optional and not claim.companions(spec):
+            return out | dict.fromkeys(ear.sites, "there is nothing known to compare it with")
+        found = claim.lacking(ear) if claim.lacking is not None else {}
+        return out | {site: why for site, why in found.items() if site in claim.sites and site not in out}
 
     def _control(self, claim: Claim, spec: str, expected: str, site: str) -> dict[str, Any]:
         """What the probe found on a reference encoder, at the same site or, as most have but one, at its latent."""
@@ -587,6 +619,10 @@ def _p_value(effect: Effect | None, claim: Claim) -> float | None:
     above = statistics.one_sided_p(effect, claim.threshold.supported_above)
     below = 1 - statistics.one_sided_p(effect, claim.threshold.refuted_below)
     return float(min(above, below))
+
+
+def _no_site(site: str) -> str:
+    return f"the encoder has no site {site!r}"
 
 
 def _said(effect: Mapping[str, Any]) -> str:

@@ -12,7 +12,62 @@ start phase in sixteenths of a turn. So a failure shrinks towards ``A4 sine at -
 those that leave nothing, or that could exceed full scale, raise ValueError where the strategy is made. Every sound can
 be rendered at any rate from ``sample_rate`` on. Nothing here needs FluidSynth unless ``programs`` are asked for.
 
-With testtone installed, ``st.from_type(Stimulus)`` and ``@given(...: Stimulus)`` draw from `stimuli`.
+With testtone installed, ``st.from_type(Stimulus)`` draws from `stimuli`. Three examples, each a test file once your own
+tracker, codec or resampler stands in place of the one shown.
+
+A pitch tracker: any note of a harmonic timbre, on the key or beside it::
+
+    import math
+
+    import numpy as np
+    from hypothesis import given
+    from testtone.stimuli import midi_from_hz, strategies
+
+    def track(wave, sample_rate):  # yours
+        spectrum = np.abs(np.fft.rfft(wave * np.hanning(wave.size), 2**18))
+        multiples = [spectrum[: 2**14 * n : n] for n in (1, 2, 3, 4, 5)]
+        hz = np.arange(2**14) * sample_rate / 2**18
+        return hz[np.argmax(np.prod(multiples, axis=0))]
+
+    @strategies.settings_for("quick")
+    @given(strategies.notes(additive=["tilt", "flat"], cents=50, low_midi=57, high_midi=79))
+    def test_the_pitch_is_heard(sound):
+        heard = midi_from_hz(track(sound.render(24_000), 24_000))
+        assert abs(heard - sound.pitches[0]) < 0.2  # semitones
+
+A codec: one sound over another, at any level, comes back at 24 dB or more::
+
+    import numpy as np
+    from hypothesis import given
+    from testtone.stimuli import strategies
+
+    def there_and_back(wave):  # yours; here 8 bits of mu-law
+        squeezed = np.sign(wave) * np.log1p(255 * np.abs(wave)) / np.log(256)
+        coded = np.round(squeezed * 127) / 127
+        return np.sign(coded) * np.expm1(np.abs(coded) * np.log(256)) / 255
+
+    @strategies.settings_for("quick")
+    @given(strategies.mixtures())
+    def test_what_comes_back_is_what_went_in(sound):
+        wave = sound.render(24_000).astype(float)
+        left = wave - there_and_back(wave)
+        assert 10 * np.log10(np.mean(wave**2) / np.mean(left**2)) > 24
+
+A resampler: from 48 to 16 kHz a partial above 8 kHz is gone, not folded down::
+
+    import numpy as np
+    import scipy.signal
+    from hypothesis import given
+    from testtone.stimuli import strategies
+
+    def resample(wave):  # yours, 48 to 16 kHz
+        return scipy.signal.resample(wave, wave.size // 3)
+
+    @strategies.settings_for("quick")
+    @given(strategies.partials(low_midi=122, high_midi=127, sample_rate=48_000))
+    def test_nothing_folds_down(sound):
+        wave = sound.render(48_000).astype(float)
+        assert 10 * np.log10(np.mean(resample(wave) ** 2) / np.mean(wave**2)) < -60
 """
 
 from testtone.stimuli.designs import SUSTAINED_PROGRAMS as SUSTAINED_PROGRAMS

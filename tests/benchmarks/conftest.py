@@ -1,11 +1,19 @@
 """The table at the end: what each encoder needs, one line each."""
 
+import contextlib
+import json
+import os
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROWS = pytest.StashKey[dict[str, dict[str, Any]]]()
+RATIOS = pytest.StashKey[dict[str, tuple[float, float]]]()
+TABLE = "bench-ratios.json"
 
 
 @pytest.fixture
@@ -18,9 +26,54 @@ def table(request: pytest.FixtureRequest) -> Callable[..., None]:
     return put
 
 
+@pytest.fixture
+def ratios(request: pytest.FixtureRequest) -> Callable[[str, float, float], None]:
+    """A function that puts a ratio into the second table: name, and the medians of which it is the ratio."""
+
+    def put(name: str, above: float, below: float) -> None:
+        request.config.stash.setdefault(RATIOS, {})[name] = (above, below)
+
+    return put
+
+
+def _machine() -> dict[str, Any]:
+    """What a reader must know of the machine before a number means anything."""
+    import torch
+
+    model = platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    return {
+        "processor": model,
+        "processors": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _write_ratios(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    found = config.stash.get(RATIOS, {})
+    if not found:
+        return
+    machine = _machine()
+    terminalreporter.section("ratios: medians of processor seconds, two ways in turn")
+    terminalreporter.write_line(", ".join(f"{name} {value}" for name, value in machine.items()))
+    width = max(map(len, found))
+    for name, (above, below) in found.items():
+        terminalreporter.write_line(f"{name:{width}}  {above:9.3f} / {below:7.3f} = {above / below:7.3f}")
+    path = Path(config.invocation_params.dir, TABLE)
+    rows = {name: {"above": above, "below": below, "ratio": above / below} for name, (above, below) in found.items()}
+    path.write_text(json.dumps({"machine": machine, "ratios": rows}, indent=1) + "\n", encoding="utf-8")
+    terminalreporter.write_line(f"written to {path}")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table."""
+    """Print the tables, and write that of ratios."""
+    _write_ratios(terminalreporter, config)
     rows = config.stash.get(ROWS, {})
     measured = {name: row for name, row in rows.items() if "left_out" not in row}
     if measured:

@@ -3,7 +3,7 @@
 import pytest
 
 from testtone.probes import alias_collapse as probe
-from testtone.probes import margins
+from testtone.probes import alias_lines, margins
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
 
@@ -16,6 +16,7 @@ CLAIM = Claim(
     stance="holds",
     sites=("stack_end", "latent", "quantised"),
     probe=probe.alias_collapse,
+    lacking=alias_lines.nothing_folds,
     threshold=probe.THRESHOLD,
     margin=margins.ALIAS_COLLAPSE,
     controls=(

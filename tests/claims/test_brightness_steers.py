@@ -31,14 +31,16 @@ CLAIM = Claim(
     ),
     method=(
         "Sixteen spectra over one set of 24 partials are made brighter, louder, and rippled in six ways that leave "
-        "level and centroid where they were; and eight of their partials are made louder, one at a time. All edits "
-        "change the waveform by the same amount. The direction of an edit is learned from half of the spectra. On the "
+        "level and centroid where they were; and sixteen of their partials, in two sets of eight, are made louder, one "
+        "at a time. All edits change the waveform by the same amount. The direction of an edit is learned from half of "
+        "the spectra. On the "
         "other half it must explain that edit, and do so better than the best of the seven others of its kind, each "
         "used with any strength up to its own. The effect is how much of brightening is hit in this way, minus how "
         "much of a partial. Averages over time with start phases drawn anew decide where they hold anything; else the "
         "frames themselves, with every partial's waveform frozen. From a fifth of the change upwards brightness has "
-        "the advantage; below nothing it has none. A decoder is not asked. Interval: two-way jackknife over spectra "
-        "and partials."
+        "the advantage; below nothing it has none. A decoder is not asked. Interval: two-way over spectra and "
+        "partials. A part repeats it with music under the spectra: recordings given with --claims-audio, else "
+        "ensembles."
     ),
     needs_level="louder is one of the edits, and a sound divided by its level is as loud as before",
 )

@@ -26,7 +26,7 @@ CLAIM = Claim(
     on_trial=("zoo",),
     explanation=(
         "To hear a chord as three notes one needs two things: the tones must be kept apart, and each must be the same "
-        "thing whatever else sounds. Here is a zoo of some forty encoders. Some keep tones apart but write them "
+        "thing whatever else sounds. Here is a zoo of seventy encoders. Some keep tones apart but write them "
         "differently in every company, some are steady but blur them, some do both, some neither. Whether they find "
         "notes in chords that they never heard should go with the worse of the two gifts, not with the better one."
     ),

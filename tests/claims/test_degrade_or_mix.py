@@ -2,6 +2,7 @@
 
 import pytest
 
+from testtone.probes import alias_lines
 from testtone.probes import degrade_or_mix as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -18,6 +19,7 @@ CLAIM = Claim(
     stance="holds",
     sites=("stack_end", "latent"),
     probe=probe.degrade_or_mix,
+    lacking=alias_lines.nothing_folds,
     threshold=probe.THRESHOLD,
     controls=(
         Control(encoder="naive-bank", expected="supported"),

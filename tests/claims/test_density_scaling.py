@@ -32,14 +32,15 @@ CLAIM = Claim(
     method=(
         "Twelve target partials, there or not, in white noise among 0, 4 and 32 others at random frequencies at "
         "least one ear-bandwidth away, levels fixed per partial and roved by 3 dB. A linear reader for each target and "
-        "density learns from some forty to sixty clips, from the mean and the log power of each channel, and is "
+        "density learns from some hundred and twenty clips, from the mean of each channel, its log power or both, "
+        "whichever serves the clips that it learns from best, and is "
         "scored on clips that it did not hear: d' from the area under the ROC curve. The effect is the d' lost per "
         "doubling of partials, less what a bank of ear-wide filters loses that heard draws of its own through the same "
         "probe. .15 is a third of what there is to lose from none to 32; .05 is a quarter of a d' over the same way, "
         "and nobody would notice. The noise is set so that the bank hears a lone partial with a d' of about 2, "
         "and for an encoder that does not it is softened until it does; one that never reaches 1 has nothing to lose "
-        "and gets no verdict. A code that mixes its channels is harder for such readers, even where the mixture could "
-        "be undone (.30 for a bank behind a random map). Interval: two-way jackknife over "
+        "and gets no verdict. A mixture of channels that can be undone is undone, as far as so many clips allow. "
+        "Interval: two-way jackknife over "
         "targets and blocks of clips, the variances of both encoders added."
     ),
 )

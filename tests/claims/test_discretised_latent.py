@@ -18,6 +18,7 @@ CLAIM = Claim(
     beside=("stack_end", "latent"),
     family="presence",
     probe=probe.discretised_latent,
+    lacking=probe.lacking,
     threshold=probe.THRESHOLD,
     controls=(
         Control(encoder="band-codebooks", expected="supported"),

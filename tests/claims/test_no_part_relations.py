@@ -30,8 +30,10 @@ CLAIM = Claim(
         "All 144 pairs of twelve notes by twelve, the voices alike in timbre, register and level. A linear learner "
         "reads averages over time and how much each channel oscillates. It learns two thirds of the pairs, so that it "
         "hears each note with eight others, and is asked about new performances of those and about the remaining "
-        "third; every pair is left out once. The effect is the share of what it learned that does not carry over to "
-        "pairs it has not heard: 0 if it takes parts as parts, 1 if it knows pairs only. Above .8 next to nothing "
+        "third; every pair is left out once. Learners that met each note in half the company tell how much more "
+        "endless company would "
+        "teach. The effect is the share of what it learned that does not carry over to pairs it has not heard: 0 if it "
+        "takes parts as parts, 1 if it knows pairs only. Above .8 next to nothing "
         "carries over, below .2 nearly all of it does. It must know at least half of the pairs it has learned, or it "
         "is not judged. Interval: two-way jackknife over the notes of either voice."
     ),

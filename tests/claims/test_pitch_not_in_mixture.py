@@ -32,7 +32,8 @@ CLAIM = Claim(
         "averaged over pitches: .1 is chance, negative says that notes find their like. Above 0 a detector is of no "
         "use; below -.15 it names the mixture with the pitch in three of four comparisons. To be judged at all, a code "
         "must let detectors that learned from mixtures find pitches in new performances of the same mixtures (area "
-        "above .8). Interval: two-way over pitches and mixtures."
+        "above .8). Interval: two-way over pitches and mixtures. A part lets the same detectors find notes in music: "
+        "recordings given with --claims-audio, else ensembles."
     ),
 )
 

@@ -38,7 +38,8 @@ CLAIM = Claim(
         "pitch in different company overlap more than two sets of different pitches (octaves, fifths and fourths left "
         "out): one half is chance. What counts is how far a channel's mean moves, where that repeats from performance "
         "to performance, else how much more it oscillates. Above .8 four of five comparisons name the pitch; below .7 "
-        "three of ten go to another one. Interval: two-way over pitches and contexts."
+        "three of ten go to another one. Interval: two-way over pitches and contexts. A part repeats it with music as "
+        "the company: recordings given with --claims-audio, else ensembles."
     ),
     family="pitch_direction",
 )

@@ -16,6 +16,7 @@ CLAIM = Claim(
     sites=("stack_end", "latent"),
     beside=("first_conv",),
     probe=probe.stack_end_selectivity,
+    lacking=probe.lacking,
     threshold=probe.THRESHOLD,
     controls=(
         Control(encoder="narrowing", expected="supported"),

@@ -2,9 +2,22 @@
 
 import pytest
 
+from testtone.models.specs import TWINS
+from testtone.probes import alias_lines
 from testtone.probes import unequal_and_predictable as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
+
+SEED = 11
+"""Of the untrained encoder whose answers stand for those of another draw of the architecture."""
+
+
+def company(spec: str) -> tuple[str, ...]:
+    """Return an untrained encoder of the same architecture, whose weights predict what weights do not decide."""
+    name = spec.partition(":")[0]
+    kin = next((twin for twin in TWINS.get(name, ()) if twin.endswith("-gain")), None)
+    return () if kin is None else (f"{kin}:seed={SEED}",)
+
 
 CLAIM = Claim(
     id="unequal_and_predictable",
@@ -19,7 +32,12 @@ CLAIM = Claim(
     stance="holds",
     sites=("stack_end", "latent"),
     probe=probe.unequal_and_predictable,
+    lacking=alias_lines.nothing_folds,
     threshold=probe.THRESHOLD,
+    company=company,
+    compare=probe.compare,
+    same_draws=True,
+    company_is_optional=True,
     controls=(
         Control(encoder="graded-decimator", expected="supported"),
         Control(encoder="drifting-decimator", expected="refuted"),

@@ -6,6 +6,7 @@ probe hears hundreds of them in seconds.
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from testtone.probes.records import Measurement
 from testtone.stimuli import Stimulus
 
 FRAMES = 24
-Code = Callable[[Stimulus], NDArray[np.float64]]
+Said = NDArray[np.float64] | Mapping[str, NDArray[np.float64]]
+"""What a code says of a sound at all sites, or at each: 'channels' (held for all frames) or 'channels frames'."""
+
+Code = Callable[[Stimulus], Said]
 
 EAR = Ear(
     sample_rate=24_000,
@@ -27,26 +31,46 @@ EAR = Ear(
     missing_frames={"latent": 0},
     strides=(320,),
 )
+PER_SITE = ("frame_rates", "margins", "missing_frames")
 
 
-def imagine(probe: Any, code: Code, *, seed: int = 0, effort: str = "quick") -> Measurement:
-    """The measurement of a probe on an imagined code: 'channels' (held for all frames) or 'channels frames'."""
-    asking = probe(EAR, np.random.default_rng(seed), effort)
-    kept: dict[str, NDArray[np.float64]] = {}
+def imagine(
+    probe: Any,
+    code: Code,
+    *,
+    seed: int = 0,
+    effort: str = "quick",
+    sites: tuple[str, ...] = ("latent",),
+    ear: Ear = EAR,
+) -> Measurement:
+    """The measurement of a probe on an imagined code, at the last of the sites.
 
-    def read(stimulus: Stimulus, readout: Any) -> NDArray[Any]:
+    A code says of a stimulus, or for each site, 'channels' (held for all frames) or 'channels frames'.
+    """
+    ear = replace(ear, sites=sites, **{each: dict.fromkeys(sites, getattr(ear, each)["latent"]) for each in PER_SITE})
+    asking = probe(ear, np.random.default_rng(seed), effort)
+    kept: dict[str, Mapping[str, NDArray[np.float64]]] = {}
+
+    def hear_site(stimulus: Stimulus, site: str) -> NDArray[np.float64]:
         if stimulus.sha256 not in kept:
-            values = np.asarray(code(stimulus), dtype=np.float64)
-            kept[stimulus.sha256] = values if values.ndim == 2 else np.repeat(values[:, None], FRAMES, axis=1)
-        return readout(kept[stimulus.sha256], 75.0)
+            said = code(stimulus)
+            kept[stimulus.sha256] = said if isinstance(said, Mapping) else dict.fromkeys(sites, said)
+        values = np.asarray(kept[stimulus.sha256][site], dtype=np.float64)
+        return values if values.ndim == 2 else np.repeat(values[:, None], FRAMES, axis=1)
 
     answers = None
     while True:
         try:
             requests = next(asking) if answers is None else asking.send(answers)
         except StopIteration as stop:
-            return stop.value["latent"]
-        answers = [{"latent": np.stack([read(each, ask.readout) for each in ask.stimuli])} for ask in requests]
+            return stop.value[sites[-1]]
+        answers = [
+            {
+                site: np.stack([ask.readout(hear_site(sound, site), 75.0) for sound in ask.stimuli])
+                for site in ask.sites or sites
+            }
+            for ask in requests
+        ]
 
 
 def measure(

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from testtone.models import references
+from testtone.models import references, steering_references
 from testtone.models.listening import Listener
 from testtone.models.training import material
+from testtone.probes import natural
+from testtone.probes.brightness_steers import brightness_steers
 from testtone.probes.hearing import ear_of, hear
 from testtone.probes.pitch_direction import RECORDINGS, pitch_direction
+from testtone.probes.pitch_not_in_mixture import pitch_not_in_mixture
+from testtone.probes.same_filters import same_filters
 from testtone.stimuli import Stimulus, recordings, renders
 from testtone.stimuli.backgrounds import backgrounds, ensemble
 from testtone.stimuli.sources import OFFSET_SECONDS, Recording
@@ -254,6 +258,48 @@ def test_controls_come_out_as_expected_in_music(music: Path) -> None:
         values[encoder.name] = heard.measurements["latent"].effect
     assert values["power-filterbank"].low > 0.5
     assert values["holistic-features"].high < 0.5
+
+
+IN_MUSIC = {
+    same_filters: (references.power_filterbank, references.holistic_features),
+    pitch_not_in_mixture: (references.holistic_features, references.power_filterbank),
+    brightness_steers: (steering_references.two_numbers, references.linear_stft),
+}
+"""Probes with a part in music, an encoder high on it and one low."""
+
+
+def in_music(probe: Any, encoder: Any, found: tuple[Recording, ...]) -> tuple[Any, Any]:
+    """The deciding effect at quick effort, and that of the part in natural company; None where there is none."""
+    listener = Listener(encoder)
+    ear = ear_of(listener, ("latent",), found)
+    heard = hear(listener, {"it": (ear, probe(ear, np.random.default_rng(0), "quick"))})["it"]
+    assert heard.error is None
+    assert heard.fault is None
+    measured = heard.measurements["latent"]
+    parts = [each.effect for each in measured.parts if each.name == "in natural company"]
+    return measured.effect, parts[0] if parts else None
+
+
+@pytest.mark.parametrize("probe", IN_MUSIC, ids=lambda each: each.__name__)
+def test_a_part_is_asked_in_music_and_the_verdict_is_not(music: Path, probe: Any) -> None:
+    found = recordings.folder(music).recordings
+    high, low = (build() for build in IN_MUSIC[probe])
+    alone, nothing = in_music(probe, high, ())
+    decides, above = in_music(probe, high, found)
+    assert nothing is None
+    assert decides == alone
+    _, below = in_music(probe, low, found)
+    assert above.n >= 12
+    assert above.low > below.high
+
+
+@pytest.mark.skipif(not renders.available(), reason="no FluidSynth")
+def test_without_recordings_ensembles_are_the_company() -> None:
+    ear = ear_of(Listener(references.power_filterbank()), ("latent",))
+    assert natural.company(ear, np.random.default_rng(0), "quick", seconds=0.5) == ()
+    drawn = natural.company(ear, np.random.default_rng(0), "standard", seconds=0.5)
+    assert len(drawn) == natural.COMPANIES >= 12
+    assert all(each.label.startswith("an ensemble, ") for each in drawn)
 
 
 def claim_check(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:

@@ -159,6 +159,12 @@ def test_threads_batch_and_switches_show(folder: Path, monkeypatch: pytest.Monke
         assert {"platform", "heard"} <= differ(before, who(folder))
 
 
+def test_a_switch_of_a_library_shows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = who(folder)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    assert differ(before, who(folder)) == {"platform"}
+
+
 def test_another_version_of_anything_installed_shows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = who(folder)
     monkeypatch.setattr(module, "_versions", lambda: "torch==9.9.9")
@@ -253,7 +259,9 @@ def test_options_of_a_reference_show() -> None:
 
 def test_a_reference_has_the_source_of_all_that_it_imports() -> None:
     _, modules = state_of(specs.resolve("power-filterbank"))
-    assert {"testtone.models.references", "testtone.models.protocol"} <= module._closure(modules).keys()
+    assert {"testtone.models.references", "testtone.models", "testtone.models.protocol"} <= module._closure(
+        modules
+    ).keys()
 
 
 def test_a_tapped_module_is_known_by_its_source_and_taps(folder: Path) -> None:

@@ -253,8 +253,8 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "another expectation": (judged_by_another_expectation, "control R5 had to be refuted and is inconclusive"),
     "a wider threshold": (judged_by_a_wider_threshold, "makes it 'supported'"),
     "supported outright": (supported_outright, "verdict='supported', but control R5 had to be supported"),
-    "excused": (excused, "known_disagreement is given, but agrees=None"),
-    "agreeing": (agreeing, "agrees=True, but verdict='invalid' where the source says 'holds' makes it None"),
+    "excused": (excused, "known_disagreement is given, but agrees=null"),
+    "agreeing": (agreeing, "agrees=true, but verdict='invalid' where the source says 'holds' makes it null"),
     "inconclusive": (inconclusive, "verdict='inconclusive', but control R5 had to be supported"),
 }
 

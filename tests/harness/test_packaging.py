@@ -47,7 +47,8 @@ def test_no_python_file_lies_outside_a_package() -> None:
         path
         for room in ROOMS
         for path in (ROOT / room).rglob("*.py")
-        if path.parent not in shipped and path.parent not in {ROOT / "tests/harness", ROOT / "tests/benchmarks"}
+        if path.parent not in shipped
+        and path.parent not in {ROOT / "tests/harness", ROOT / "tests/benchmarks", ROOT / "tests/mutation"}
     ]
     assert not stray
 
@@ -60,7 +61,7 @@ def test_every_data_file_is_installed() -> None:
     shipped = packages_on_disk()
     for name in filter(None, tracked.stdout.decode().split("\0")):
         # The gallery is for readers of the repository; nobody installs it.
-        if name.endswith(".py") or name.startswith(("tests/harness/", "reports/gallery/")):
+        if name.endswith(".py") or name.startswith(("tests/harness/", "tests/mutation/", "reports/gallery/")):
             continue
         # The nearest package above the file carries it.
         package = next(p for p in reversed(sorted(shipped)) if name.startswith(shipped[p] + "/"))

@@ -1,5 +1,6 @@
 """Alias classes on trial: what folding costs, what of it was predictable, and the twins that tell."""
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -121,10 +122,11 @@ def test_what_a_filter_removed_was_not_lost_to_the_stride() -> None:
 
 def test_a_code_without_a_derivative_is_not_asked() -> None:
     for spec in ("power-filterbank", "holistic-features"):
-        found = known(DEGRADED.id, spec)
-        assert found.not_applicable, spec
-        assert found.reason is not None
-        assert "no derivative" in found.reason
+        for claim in (DEGRADED, UNEQUAL):
+            found = known(claim.id, spec)
+            assert found.not_applicable, spec
+            assert found.reason is not None
+            assert "no derivative" in found.reason
 
 
 def test_two_tones_of_a_cube_meet_between_their_lines() -> None:
@@ -274,7 +276,6 @@ def test_prediction_fades_as_soft_sounds_tell_less() -> None:
         ("polyphase", "nothing is unequal"),
         ("bare-decimator", "nothing is unequal"),
         ("ideal-lowpass-decimator", "not told from noise"),
-        ("power-filterbank", "no derivative at rest"),
     ],
 )
 def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) -> None:
@@ -291,6 +292,19 @@ def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.Mo
     record = Bench(seed=0, effort="quick").record(UNEQUAL, "drifting-decimator", "latent")
     assert record["verdict"] == "invalid"
     assert "graded-decimator should be supported" in record["reason"]
+
+
+def test_weights_of_another_encoder_predict_what_they_have_in_common() -> None:
+    """Its own predict as well as before; those of one whose soft answers belong to other frequencies, nothing."""
+    own = known(UNEQUAL.id, "graded-decimator")
+    itself = UNEQUAL.compare(own, [own])
+    name = "baseline: another seed's weights"
+    assert part(itself, name).value == pytest.approx(effect_of(UNEQUAL, "graded-decimator").value)
+    assert abs(part(UNEQUAL.compare(own, [known(UNEQUAL.id, "drifting-decimator")]), name).value) < 0.1
+    alone = UNEQUAL.compare(own, [])
+    assert name not in [each.name for each in alone.parts]
+    for each in (itself, alone):
+        json.dumps(dict(each.figures))
 
 
 def test_partial_correlation_does_not_reward_what_is_given() -> None:

@@ -3,13 +3,16 @@
 import dataclasses
 import functools
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from testtone.models import references, resolve
 from testtone.models.listening import Listener
+from testtone.models.presence_references import context_scrambled_filterbank
 from testtone.models.steering_references import two_numbers
 from testtone.models.zoo import zoo
 from testtone.probes import presence
@@ -17,8 +20,9 @@ from testtone.probes.compositionality_condition import advantage
 from testtone.probes.hearing import ear_of, hear
 from testtone.probes.records import Measurement
 from testtone.probes.statistics import verdict
-from testtone.stimuli import fold
+from testtone.stimuli import fold, recordings
 from testtone.stimuli import presence as mixtures
+from testtone.stimuli.sources import Recording
 from testtone.tests.claims.test_compositionality_condition import CLAIM as CONDITION
 from testtone.tests.claims.test_contained_not_exposed import CLAIM as CONTAINED
 from testtone.tests.claims.test_separable import CLAIM as SEPARABLE
@@ -28,10 +32,12 @@ TOLERANCE = 0.05
 FAMILY = (SEPARABLE, STABLE, CONTAINED)
 
 
-def measured(encoder: Any, *, seed: int = 0, claims: tuple = FAMILY) -> dict[str, Measurement]:
+def measured(
+    encoder: Any, *, seed: int = 0, claims: tuple = FAMILY, own: tuple[Recording, ...] = ()
+) -> dict[str, Measurement]:
     """What the probes find on an encoder's latent, all in one pass, from the same draws."""
     listener = Listener(resolve(encoder) if isinstance(encoder, str) else encoder)
-    ear = ear_of(listener, ("latent",))
+    ear = ear_of(listener, ("latent",), own)
     probes = {claim.id: (ear, claim.probe(ear, np.random.default_rng(seed), "quick")) for claim in claims}
     found = {}
     for name, heard in hear(listener, probes).items():
@@ -151,6 +157,50 @@ def test_claims_of_the_family_play_the_same_sounds() -> None:
     assert [each.sha256 for each in first.total.flat] == [each.sha256 for each in second.total.flat]
     assert not {each.sha256 for each in first.total.flat} & {each.sha256 for each in other.total.flat}
     assert {claim.family for claim in FAMILY} == {"presence"}
+
+
+# In the company of recordings
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> tuple[Recording, ...]:
+    """A recording of noise, louder towards low frequencies."""
+    sound = np.cumsum(np.random.default_rng(0).standard_normal(8 * 24_000))
+    soundfile.write(tmp_path / "noise.wav", 1e-3 * np.diff(sound, prepend=0.0) + 1e-4 * (sound - sound.mean()), 24_000)
+    return recordings.folder(tmp_path).recordings
+
+
+def test_recordings_are_a_part_and_move_nothing_else(music: tuple[Recording, ...]) -> None:
+    """Read in music as elsewhere by a bank; by one whose bands change places with the drone, only at home."""
+    name = "in the company of your recordings"
+    bank = references.power_filterbank(sample_rate=8_000, hop=160)
+    plain, given = measured(bank), measured(bank, own=music)
+    parts = {}
+    for claim in FAMILY:
+        assert given[claim.id].effect == plain[claim.id].effect
+        assert given[claim.id].null == plain[claim.id].null
+        assert name not in {each.name for each in plain[claim.id].parts}
+        (parts[claim.id],) = (each for each in given[claim.id].parts if each.name == name)
+        for control in claim.controls:
+            if control.encoder == "power-filterbank":
+                assert verdict(parts[claim.id].effect, claim.threshold) == control.expected
+    scrambled = measured(context_scrambled_filterbank(sample_rate=8_000, hop=160), own=music, claims=(STABLE,))
+    (part,) = (each for each in scrambled["stable_across_contexts"].parts if each.name == name)
+    assert verdict(part.effect, STABLE.threshold) == "refuted"
+
+
+def test_every_token_hears_a_recording_from_another_place(music: tuple[Recording, ...]) -> None:
+    ear = ear_of(Listener(references.power_filterbank(sample_rate=8_000, hop=160)), ("latent",), music)
+    design = presence.draw(ear, np.random.default_rng(0), "quick")
+    assert design.recorded is not None
+    assert [family.kind for family in design.recorded.families] == ["recording"] * 2
+    offsets = [
+        source.start_seconds + source.offset_seconds
+        for sound in design.recorded.stimuli[0]
+        for source in sound.sources
+        if isinstance(source, Recording)
+    ]
+    assert len(set(offsets)) == len(offsets) == len(design.recorded.stimuli[0])
 
 
 # The design

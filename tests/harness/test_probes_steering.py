@@ -103,8 +103,8 @@ def expected(design: edits.SpectralEdits, codes: Any) -> float:
     def selectivity(k: int, family: range) -> float:
         return share(k, k) - max(share(k, j) for j in family if j != k)
 
-    broad, local = range(design.broad), range(design.broad, count)
-    return selectivity(edits.BRIGHTER, broad) - float(np.mean([selectivity(k, local) for k in local]))
+    broad, *families = (range(at, at + design.broad) for at in range(0, count, design.broad))
+    return selectivity(edits.BRIGHTER, broad) - float(np.mean([selectivity(k, own) for own in families for k in own]))
 
 
 @pytest.mark.parametrize("weight", [0.1, 0.3, 1.0, 4.0])
@@ -146,7 +146,7 @@ def _design(seed: int) -> edits.SpectralEdits:
     ear = ear_of(Listener(resolve("two-numbers")), ("latent",))
     return edits.spectral_edits(
         np.random.default_rng(seed),
-        contexts=probe.SIZES["quick"],
+        **probe.SIZES["quick"],
         tokens=probe.TOKENS,
         seconds=ear.seconds(probe.FRAMES),
         sample_rate=24_000,

@@ -270,15 +270,15 @@ BAD: dict[str, tuple[Spoil, str]] = {
     ),
     "agreement against the stance": (
         put(False, *C0, "agrees"),
-        f"run.json: {PITCH}agrees=False, but verdict='refuted' where the source says 'does-not-hold' makes it True{HAND}",
+        f"run.json: {PITCH}agrees=false, but verdict='refuted' where the source says 'does-not-hold' makes it true{HAND}",
     ),
     "no agreement": (
         put(None, *C0, "agrees"),
-        f"run.json: {PITCH}agrees=None, but verdict='refuted' where the source says 'does-not-hold' makes it True{HAND}",
+        f"run.json: {PITCH}agrees=null, but verdict='refuted' where the source says 'does-not-hold' makes it true{HAND}",
     ),
     "an excuse for nothing": (
         put("we know", *C0, "known_disagreement"),
-        f"run.json: {PITCH}known_disagreement is given, but agrees=True{HAND}",
+        f"run.json: {PITCH}known_disagreement is given, but agrees=true{HAND}",
     ),
     "a verdict without an effect": (
         put(None, *C0, "effect"),

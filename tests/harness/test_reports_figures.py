@@ -132,25 +132,6 @@ def test_many_points_are_one_path_and_none_is_lost() -> None:
     assert text.count("h0") == 500
 
 
-def test_for_a_known_width_nothing_is_stretched_and_everything_stays_in_its_place() -> None:
-    x = tuple(float(each) for each in range(9))
-    plane = Plane("t", scale("x", x), scale("y", x), (Series("", x, x, line=True),))
-    svg = ElementTree.fromstring(drawing.unstretched(str(drawing.draw(plane, ids="a")), width=700.0))
-    assert not svg.findall(".//svg")
-    (curve,) = svg.findall(".//polyline")
-    numbers = [float(each) for each in curve.attrib["points"].split()]
-    for index, dot in enumerate(svg.findall(".//circle")):
-        assert numbers[2 * index] == pytest.approx(7 * percent(dot, "cx"), abs=0.6)
-        assert numbers[2 * index + 1] == pytest.approx(float(dot.attrib["cy"]), abs=0.3)
-    strokes = ElementTree.fromstring(drawing.unstretched(str(drawn_text("stack_end_selectivity", -1)), width=700.0))
-    assert strokes.findall(".//path")[0].attrib["d"].startswith("M")
-    assert "v12" in strokes.findall(".//path")[-1].attrib["d"]
-
-
-def drawn_text(claim: str, index: int) -> str:
-    return str(drawing.draw(figures.of(record(claim), ENCODER)[index], ids="a"))
-
-
 def test_a_rule_is_named_and_stands_at_its_value() -> None:
     strip = Strip("t", scale("x", (0, 1)), (Line("row", (Marks(0, (0.25,)),)),), rules=(Rule(0.25, "here", axis="x"),))
     svg = ElementTree.fromstring(drawing.draw(strip, ids="a"))

@@ -22,7 +22,7 @@ from test_reports_page import HOSTILE, Element, assert_stands_alone, read
 from testtone.models import encodec_mini as mini
 from testtone.models.training import __main__ as command
 from testtone.models.training import codec, gallery
-from testtone.reports import gallery as page
+from testtone.reports import clips as page
 from testtone.reports.__main__ import main
 from testtone.stimuli import music, renders
 

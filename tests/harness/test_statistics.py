@@ -476,6 +476,137 @@ def test_a_wider_interval_never_says_more(low: float, width: float, more: float,
     assert verdict(wide, threshold) in (verdict(narrow, threshold), "inconclusive")
 
 
+# --- the engine as a whole: from values to a verdict ------------------------------------------------------------------
+
+
+ORDER = ["refuted", "inconclusive", "supported"]
+
+
+def judged(values: NDArray[np.float64], threshold: Threshold) -> str:
+    """Values of clusters, or of crossed clusters, to a verdict."""
+    if values.ndim == 2:
+        return verdict(two_way(values), threshold)
+    return verdict(jackknife(mean_of(values), len(values), name="x"), threshold)
+
+
+@pytest.mark.parametrize("shape", [(12,), (8, 8)], ids=["clusters", "crossed"])
+def test_a_truth_on_the_threshold_is_supported_and_refuted_one_time_in_twenty_each(shape: tuple[int, ...]) -> None:
+    """The two one-sided tests behind a verdict have the size they say, .05, give or take three standard errors."""
+    rng, said = np.random.default_rng(31), []
+    for _ in range(SIMULATIONS):
+        values = rng.normal(0, 1, shape) if len(shape) == 1 else crossed(rng, shape, 1.0, 1.0, 0.5)
+        said.append(judged(values, Threshold(0.0, 0.0)))
+    most = 0.05 + 3 * math.sqrt(0.05 * 0.95 / SIMULATIONS)
+    for outcome in ("supported", "refuted"):
+        assert np.mean([each == outcome for each in said]) <= most
+    # Nor is it a rule that never speaks: for one factor the size is exact.
+    if len(shape) == 1:
+        assert np.mean([each == "supported" for each in said]) >= 0.05 - 3 * math.sqrt(0.05 * 0.95 / SIMULATIONS)
+
+
+def test_the_p_of_an_effect_is_uniform_where_the_truth_is_the_bound() -> None:
+    rng = np.random.default_rng(32)
+    p = []
+    for _ in range(SIMULATIONS // 2):
+        values = rng.normal(0.3, 2.0, 10)
+        p.append(one_sided_p(jackknife(mean_of(values), 10, name="x"), 0.3))
+    assert stats.kstest(p, "uniform").pvalue > 0.05
+
+
+def test_more_clusters_decide_more_often_and_larger_effects_do() -> None:
+    rng = np.random.default_rng(33)
+
+    def power(effect: float, n: int) -> float:
+        said = [judged(rng.normal(effect, 1, n), Threshold(0.0, 0.0)) for _ in range(200)]
+        return float(np.mean([each == "supported" for each in said]))
+
+    assert power(0.0, 10) < power(0.5, 10) < power(0.5, 30) < power(1.0, 30)
+    assert power(1.0, 30) > 0.98
+
+
+@inner
+@given(st.lists(numbers, min_size=4, max_size=12), st.floats(0, 100), numbers, st.floats(0, 20))
+def test_a_larger_effect_in_every_cluster_is_never_less_supported(
+    values: list[float], rise: float, bound: float, grey: float
+) -> None:
+    threshold = Threshold(bound + grey, bound)
+    before, after = (judged(np.array(values) + up, threshold) for up in (0.0, rise))
+    assert ORDER.index(after) >= ORDER.index(before)
+
+
+grids = st.integers(2, 5).flatmap(
+    lambda rows: st.integers(2, 5).flatmap(
+        lambda columns: st.lists(numbers, min_size=rows * columns, max_size=rows * columns).map(
+            lambda flat: np.array(flat).reshape(rows, columns)
+        )
+    )
+)
+
+
+@inner
+@given(grids, st.floats(0, 100), numbers, st.randoms(use_true_random=False))
+def test_crossed_verdicts_rise_with_the_effect_and_know_no_names(
+    values: NDArray[np.float64], rise: float, bound: float, random: Any
+) -> None:
+    threshold = Threshold(bound, bound)
+    before, after = (judged(values + up, threshold) for up in (0.0, rise))
+    assert ORDER.index(after) >= ORDER.index(before)
+    rows, columns = (random.sample(range(size), size) for size in values.shape)
+    renamed, found = two_way(values[np.ix_(rows, columns)]), two_way(values)
+    assert (renamed.value, renamed.low, renamed.high) == pytest.approx((found.value, found.low, found.high), abs=1e-6)
+
+
+@inner
+@given(samples, numbers, st.floats(0, 20))
+def test_a_proposition_turned_round_turns_its_verdict_round(values: list[float], bound: float, grey: float) -> None:
+    turned = {"supported": "refuted", "refuted": "supported", "inconclusive": "inconclusive"}
+    said = judged(np.array(values), Threshold(bound + grey, bound))
+    opposite = judged(-np.array(values), Threshold(-bound, -bound - grey))
+    assert opposite == turned[said]
+
+
+@inner
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_holm_knows_no_names(p: list[float], random: Any) -> None:
+    order = random.sample(range(len(p)), len(p))
+    assert holm([p[index] for index in order]) == pytest.approx([holm(p)[index] for index in order])
+
+
+@inner
+@given(st.lists(st.integers(-9, 9), min_size=1, max_size=9), st.lists(st.integers(-9, 9), min_size=1, max_size=9))
+def test_auc_knows_order_alone(higher: list[int], lower: list[int]) -> None:
+    assert auc(higher, lower) + auc(lower, higher) == pytest.approx(1.0)
+    assert auc(np.exp(higher), np.exp(lower)) == pytest.approx(auc(higher, lower))
+    assert auc(sorted(higher), sorted(lower)) == pytest.approx(auc(higher, lower))
+    assert cliffs_delta(higher, lower) == pytest.approx(-cliffs_delta(lower, higher))
+    assert auc(np.add(higher, 1), lower) >= auc(higher, lower)
+
+
+def test_a_generator_of_its_own_decides_a_bootstrap_and_a_null() -> None:
+    values = np.random.default_rng(1).normal(0, 1, 10)
+
+    def ends(seed: int) -> tuple[float, float]:
+        found = bootstrap(mean_of(values), 10, rng=np.random.default_rng(seed), name="x", draws=200)
+        return found.low, found.high
+
+    assert ends(1) == ends(1) != ends(2)
+
+
+def test_draws_that_are_nan_never_make_p_smaller() -> None:
+    rng = np.random.default_rng(0)
+    assert permutation(1.0, lambda _: math.nan, rng=rng, draws=9) == 1.0
+
+
+def test_the_bootstrap_covers_nine_times_in_ten_whatever_the_names() -> None:
+    rng, hits = np.random.default_rng(34), []
+    for _ in range(300):
+        values = rng.normal(1.0, 1.0, 30)
+        found = bootstrap(mean_of(values), 30, rng=rng, name="x", draws=299)
+        hits.append(covered(found, 1.0))
+    # A percentile interval of 30 is a little short; the error of 300 coverages is .017.
+    assert 0.83 < np.mean(hits) < 0.94
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 

@@ -26,8 +26,9 @@ from testtone.tests.mutation import covered, faults
 SLOW = ("numpy", "scipy.signal", "scipy.stats", "scipy.optimize", "scipy.fft", "torch", "hypothesis", "pretty_midi",
         "soundfile", "safetensors.torch", "jinja2", "_pytest.pytester")  # fmt: skip
 COPIED = ("stimuli", "models", "probes", "reports", "tests", "scripts")
-FIRST_SECONDS, THEN_SECONDS, OTHERS_SECONDS = 8.0, 45.0, 30.0
-"""CPU time of the tests that are run first, then, and of the others in their files at last."""
+FIRST_SECONDS = 6.0
+"""CPU time of the tests that are run first. The others that run the line get two thirds of the budget, the others of
+their files one third."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def ideas(root: Path) -> list[Trial]:
     return trials
 
 
-def candidates(trial: Trial, traced: covered.Map, root: Path) -> list[list[str]]:
+def candidates(trial: Trial, traced: covered.Map, root: Path, *, budget: float) -> list[list[str]]:
     """Return the tests to run, in up to three goes."""
     running: set[str] = set().union(*(traced.by_line.get((trial.module, line), set()) for line in trial.lines))
     running |= {each for each in traced.seconds if each.split("::")[0] in trial.files}
@@ -86,8 +87,8 @@ def candidates(trial: Trial, traced: covered.Map, root: Path) -> list[list[str]]
         if first and spent > FIRST_SECONDS:
             break
         first.append(test)
-    then = _within(ordered[len(first) :], traced, THEN_SECONDS)
-    others = _within([each for each in traced.of_file(ordered) if each not in running], traced, OTHERS_SECONDS)
+    then = _within(ordered[len(first) :], traced, budget * 2 / 3)
+    others = _within([each for each in traced.of_file(ordered) if each not in running], traced, budget / 3)
     return [each for each in (first, then, others) if each]
 
 
@@ -147,9 +148,9 @@ class Bench:
         for name in SLOW:
             importlib.import_module(name)
 
-    def attempt(self, trial: Trial, traced: covered.Map) -> dict[str, Any]:
+    def attempt(self, trial: Trial, traced: covered.Map, *, budget: float) -> dict[str, Any]:
         """Return what became of a fault: caught (by which test), timeout, survived or untested."""
-        goes = candidates(trial, traced, self.root)
+        goes = candidates(trial, traced, self.root, budget=budget)
         record: dict[str, Any] = {"name": trial.name, "kind": trial.kind, "module": trial.module}
         if not goes:
             return record | {"outcome": "untested", "tests": 0, "seconds": 0.0}
@@ -207,10 +208,11 @@ class Bench:
             os._exit(code)
 
 
-def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False) -> None:
+def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False, budget: float = 300.0) -> None:
     """Try every fault that ``work/trials.jsonl`` does not hold yet, and append what became of it.
 
-    With ``again`` those that nothing noticed are tried once more: there may be other tests now.
+    ``budget`` bounds the CPU seconds of the tests of a fault that nothing notices. With ``again`` those that nothing
+    noticed are tried once more: there may be other tests now.
     """
     left = [each for each in trials if _last(work).get(each.name, {}).get("outcome") not in _settled(again)]
     print(f"{len(trials)} faults, {len(trials) - len(left)} done", flush=True)
@@ -219,7 +221,7 @@ def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False) -> 
     bench = Bench(root, work)
     for trial in left:
         # Read anew: what is traced meanwhile counts.
-        record = bench.attempt(trial, covered.Map(work))
+        record = bench.attempt(trial, covered.Map(work), budget=budget)
         with (work / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         print(f"{record['outcome']:9} {record['seconds']:6.1f} s  {trial.name}", flush=True)

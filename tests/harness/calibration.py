@@ -1,0 +1,395 @@
+"""Calibration: a whole probe on many codes whose right answer is known, counted.
+
+A *world* is a recipe for codes: each seed makes another one, and all have one truth, in closed form. What is counted
+over seeds: how often the interval holds the truth (a 90 % interval should in .87 to .93), how often it lies above or
+below (two one-sided tests at .05: a truth that lies at a threshold makes a false verdict as often), bias, spread, and
+how often no verdict was reached.
+
+    python -m testtone.tests.harness.calibration                        names and truths of all worlds
+    python -m testtone.tests.harness.calibration parts --seeds 200      those whose name begins so
+    python -m testtone.tests.harness.calibration --effort standard --first 1000
+
+Codes are imagined (`imagined.imagine`): nothing is rendered, and no encoder is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from testtone.probes.records import Effect
+from testtone.probes.statistics import verdict
+from testtone.stimuli import Stimulus
+from testtone.stimuli.designs import erb_rate
+from testtone.stimuli.presence import HIGH_HZ, LOW_HZ, MAIN, PARTNERS
+from testtone.tests.claim import Claim
+from testtone.tests.claims.test_contained_not_exposed import CLAIM as CONTAINED
+from testtone.tests.claims.test_discretised_latent import CLAIM as DISCRETISED
+from testtone.tests.claims.test_no_part_relations import CLAIM as PARTS
+from testtone.tests.claims.test_pitch_most_separable import CLAIM as BEST
+from testtone.tests.claims.test_separable import CLAIM as SEPARABLE
+from testtone.tests.claims.test_stable_across_contexts import CLAIM as STABLE
+from testtone.tests.harness.imagined import Code, draws, imagine
+
+
+@dataclass(frozen=True)
+class World:
+    """Codes by seed that share a truth."""
+
+    claim: Claim
+    truth: float
+    code: Callable[[int], Code]
+    sites: tuple[str, ...] = ("latent",)
+
+    def measure(self, seed: int, effort: str) -> Effect | None:
+        """The deciding effect on the code of one seed."""
+        return imagine(self.claim.probe, self.code(seed), seed=seed, effort=effort, sites=self.sites).effect
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What came of a world: an effect for each seed, None where there was none."""
+
+    world: World
+    effects: tuple[Effect | None, ...]
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """'seeds 3': value, low, high, of seeds that had an effect."""
+        return np.array([(each.value, each.low, each.high) for each in self.effects if each is not None]).reshape(-1, 3)
+
+    @property
+    def coverage(self) -> float:
+        """Share of intervals that hold the truth."""
+        return float(((self.table[:, 1] <= self.world.truth) & (self.world.truth <= self.table[:, 2])).mean())
+
+    @property
+    def above(self) -> float:
+        """Share of intervals that lie above the truth: false *supported*, were the truth at that threshold."""
+        return float((self.table[:, 1] > self.world.truth).mean())
+
+    @property
+    def below(self) -> float:
+        """Share of intervals that lie below the truth: false *refuted*, were the truth at that threshold."""
+        return float((self.table[:, 2] < self.world.truth).mean())
+
+    def share(self, said: str) -> float:
+        """Share of seeds with a verdict."""
+        found = [verdict(each, self.world.claim.threshold) for each in self.effects]
+        return found.count(said) / len(found)
+
+    @property
+    def line(self) -> str:
+        """All of it, on one line."""
+        value, low, high = self.table.T
+        return (
+            f"truth {self.world.truth:6.3f}  mean {value.mean():6.3f}  sd {value.std(ddof=1):.3f}  "
+            f"half width {(high - low).mean() / 2:.3f}  coverage {self.coverage:.3f}  above {self.above:.3f}  "
+            f"below {self.below:.3f}  "
+            + "  ".join(f"{said} {self.share(said):.2f}" for said in ("supported", "refuted", "inconclusive"))
+            + (f"  without effect {self.effects.count(None)}" if None in self.effects else "")
+        )
+
+
+def calibrate(world: World, seeds: Sequence[int], effort: str = "quick") -> Calibration:
+    """Let the probe measure the codes of all seeds."""
+    return Calibration(world, tuple(world.measure(seed, effort) for seed in seeds))
+
+
+# Partials, each there or not
+
+
+def d_prime(area: float) -> float:
+    """Distance of two normals in standard deviations, from the area under their ROC curve (Green & Swets 1966)."""
+    return math.sqrt(2.0) * float(stats.norm.ppf(area))
+
+
+def area_of(distance: float) -> float:
+    """The other way round."""
+    return float(stats.norm.cdf(distance / math.sqrt(2.0)))
+
+
+CELLS = MAIN + PARTNERS
+
+
+def held(stimulus: Stimulus) -> NDArray[np.float64]:
+    """Which partials of a mixture sound, 0 or 1, by their cells on the scale of the ear."""
+    low, high = erb_rate(LOW_HZ), erb_rate(HIGH_HZ)
+    found = np.zeros(CELLS)
+    for source in stimulus.sources:
+        if getattr(source, "role", None) == "candidates":
+            hz = np.array([partial.hz for partial in source.partials])
+            found[[int((erb_rate(each) - low) / (high - low) * CELLS) for each in hz]] = 1.0
+    return found
+
+
+def drone_hz(stimulus: Stimulus) -> float:
+    """What tells the families of mixtures apart."""
+    return float(stimulus.sources[0].partials[0].hz)
+
+
+def partials(
+    shared: Callable[[np.random.Generator], NDArray[np.float64]],
+    own: Callable[[np.random.Generator], NDArray[np.float64]] | None = None,
+) -> Callable[[int], Code]:
+    """Codes with a channel for each partial, in noise of unit variance: its mean moves by so much where it sounds.
+
+    Args:
+        shared: draws by how much, 'cells'.
+        own: draws by how much another channel moves, which is another one in every family: readable there alone.
+    """
+
+    def of(seed: int) -> Code:
+        rng = draws(seed, "partials")
+        first = shared(rng)
+        # The second is drawn from the same numbers: a partial may have the one or the other.
+        second = own(draws(seed, "partials")) if own else None
+        order: dict[float, int] = {}
+
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            sounding, noise = held(stimulus), draws(seed, stimulus.sha256)
+            z = first * sounding + noise.standard_normal(CELLS)
+            if second is None:
+                return z
+            family = order.setdefault(drone_hz(stimulus), len(order))
+            return np.concatenate([z, np.roll(second * sounding, family) + noise.standard_normal(CELLS)])
+
+        return code
+
+    return of
+
+
+def alike(distance: float) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """All partials move their channels by so many standard deviations."""
+    return lambda rng: np.full(CELLS, distance)
+
+
+def areas_between(low: float, high: float) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """Each partial has an area of its own, uniform between two."""
+    return lambda rng: np.array([d_prime(each) for each in rng.uniform(low, high, CELLS)])
+
+
+def some(share: float, distance: float = 5.0) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """Each partial moves its channel, or not at all, as a coin falls."""
+    return lambda rng: distance * (rng.random(CELLS) < share)
+
+
+def others(share: float, distance: float = 5.0) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """Those that `some` leaves out, drawn from the same numbers."""
+    return lambda rng: distance * (rng.random(CELLS) >= share)
+
+
+def two_sites(
+    before: Callable[[np.random.Generator], NDArray[np.float64]],
+    after: Callable[[np.random.Generator], NDArray[np.float64]],
+) -> Callable[[int], Code]:
+    """Codes of a latent, and of what is left of it."""
+
+    def of(seed: int) -> Code:
+        # Seeds of their own, lest they share their noise.
+        one, other = partials(before)(seed), partials(after)(seed + 10**9)
+        return lambda stimulus: {"latent": one(stimulus), "quantised": other(stimulus)}  # type: ignore[dict-item]
+
+    return of
+
+
+def read_on(share: float, distance: float) -> tuple[float, float]:
+    """Shared and own distance of which a reader at home has `distance`, and abroad `share` of its area above .5.
+
+    It weighs each channel by how far that moves. Abroad its weight on the own channel finds another partial, there or
+    not as a coin falls: of two tokens, one with what it looks for, that other sounds in neither or both, or in either.
+    """
+
+    def abroad(squared: float) -> float:
+        other, spread = distance**2 - squared, math.sqrt(2.0) * distance
+        said = stats.norm.cdf([squared / spread, (squared + other) / spread, (squared - other) / spread])
+        return float(np.dot(said, [0.5, 0.25, 0.25]) - 0.5) / (area_of(distance) - 0.5) - share
+
+    squared = optimize.brentq(abroad, 1e-9, distance**2 - 1e-9)
+    return math.sqrt(squared), math.sqrt(distance**2 - squared)
+
+
+# Two voices
+
+
+def cells_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
+    """Pairs are known by number; in a share of them, drawn pair by pair, the first note shows as well.
+
+    Of other pairs those are known that show their note, all others by chance.
+    """
+
+    def of(seed: int) -> Code:
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            first, second = stimulus.pitches
+            shows = draws(seed, "shows", first, second).random() < share
+            note = draws(seed, "note", first) if shows else draws(seed, "other", first, second)
+            return (
+                0.3 * draws(seed, "pair", first, second).standard_normal(channels)
+                + 3.0 * note.standard_normal(channels)
+                + 0.05 * draws(seed, stimulus.sha256).standard_normal(channels)
+            )
+
+        return code
+
+    return of
+
+
+def notes_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
+    """As `cells_that_show`, but a note of the first voice shows in all of its pairs or in none."""
+
+    def of(seed: int) -> Code:
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            first, second = stimulus.pitches
+            shows = draws(seed, "shows", first).random() < share
+            note = draws(seed, "note", first) if shows else draws(seed, "other", first, second)
+            return (
+                0.3 * draws(seed, "pair", first, second).standard_normal(channels)
+                + 3.0 * note.standard_normal(channels)
+                + 0.05 * draws(seed, stimulus.sha256).standard_normal(channels)
+            )
+
+        return code
+
+    return of
+
+
+def notes_in_colours(weight: float, channels: int = 24) -> Callable[[int], Code]:
+    """Every note of the first voice adds a vector of its own, and every pair another, `weight` times as long."""
+
+    def of(seed: int) -> Code:
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            first, second = stimulus.pitches
+            return (
+                draws(seed, "note", first).standard_normal(channels)
+                + weight * draws(seed, "pair", first, second).standard_normal(channels)
+                + 0.03 * draws(seed, stimulus.sha256).standard_normal(channels)
+            )
+
+        return code
+
+    return of
+
+
+@cache
+def lost_in_colours(weight: float, channels: int = 24, notes: int = 12) -> float:
+    """1 - G of a learner of endless pairs, which knows the vector of every note: by 4000 draws of twelve of them."""
+    rng = np.random.default_rng(0)
+    right = 0.0
+    tries = 4000
+    for _ in range(tries):
+        known = rng.standard_normal((notes, channels))
+        heard = known + weight * rng.standard_normal((notes, channels))
+        right += (np.square(heard[:, None] - known).sum(axis=2).argmin(axis=1) == np.arange(notes)).mean() / tries
+    return 1.0 - (right - 1.0 / notes) / (1.0 - 1.0 / notes)
+
+
+# Notes by property
+
+
+def told(shares: tuple[float, float, float]) -> Callable[[int], Code]:
+    """Codes that tell pitch, level and timbre of a note each with its probability, and else another class of it."""
+
+    def of(seed: int) -> Code:
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            name, _, rest = stimulus.label.partition(" (")
+            timbre, _, level = rest.rstrip(")").partition(", ")
+            z = []
+            for share, said in zip(shares, (name, level, timbre), strict=True):
+                chance = draws(seed, said, stimulus.sha256)
+                z.append(draws(said if chance.random() < share else chance.random()).standard_normal(40))
+            return np.concatenate(z)
+
+        return code
+
+    return of
+
+
+def _stable(share: float) -> Callable[[int], Code]:
+    shared, own = read_on(share, 2.5)
+    return partials(alike(shared), alike(own))
+
+
+BOTH = ("latent", "quantised")
+SURE = area_of(5.0)
+
+WORLDS: dict[str, World] = {
+    **{
+        f"separable, {name}, {truth:.2f}": World(SEPARABLE, truth, code)
+        for truth in (0.75, 0.625, 0.875)
+        for name, code in (
+            ("alike", partials(alike(d_prime(truth)))),
+            ("spread", partials(areas_between(2 * truth - 0.99, 0.99) if truth > 0.7 else areas_between(0.5, 0.75))),
+            ("some", partials(some(2 * truth - 1))),
+        )
+        if not (name == "spread" and truth == 0.75)
+    },
+    "separable, spread, 0.75": World(SEPARABLE, 0.75, partials(areas_between(0.51, 0.99))),
+    **{
+        f"stable, {name}, {truth:.2f}": World(STABLE, truth, code)
+        for truth in (0.8, 0.6, 0.9, 0.3)
+        for name, code in (
+            ("alike", _stable(truth)),
+            ("some", partials(some(truth, 3.0), others(truth, 3.0))),
+        )
+    },
+    "contained, weakly, 0.00": World(CONTAINED, 0.0, partials(alike(0.0), alike(d_prime(0.85)))),
+    "contained, weakly, -0.10": World(CONTAINED, -0.1, partials(alike(0.0), alike(d_prime(0.75)))),
+    **{
+        f"contained, some exposed, {0.65 - area:.2f}": World(
+            CONTAINED, 0.15 - share * (SURE - 0.5), partials(some(share), others(share))
+        )
+        for area in (0.65, 0.75)
+        for share in ((area - 0.5) / (SURE - 0.5),)
+    },
+    **{
+        f"discretised, {name}, {truth:.2f}": World(DISCRETISED, truth, code, BOTH)
+        for truth in (0.8, 0.6)
+        for name, code in (
+            ("alike", two_sites(alike(d_prime(0.9)), alike(d_prime(0.5 + truth * 0.4)))),
+            ("some", two_sites(alike(5.0), some(truth))),
+        )
+    },
+    **{
+        f"parts, {name}, {truth:.2f}": World(PARTS, truth, code(1 - truth))
+        for truth in (0.8, 0.2, 0.9, 0.1)
+        for name, code in (("cells", cells_that_show), ("notes", notes_that_show))
+    },
+    **{
+        f"parts, colours, weight {weight}": World(PARTS, lost_in_colours(weight), notes_in_colours(weight))
+        for weight in (1.67, 6.0)
+    },
+    **{
+        f"best, {shares[0] - max(shares[1:]):.2f}": World(BEST, shares[0] - max(shares[1:]), told(shares))
+        for shares in ((0.55, 0.5, 0.3), (0.5, 0.5, 0.3), (0.5, 0.5, 0.5), (0.3, 0.5, 0.3), (0.8, 0.5, 0.3))
+    },
+}
+
+
+def main() -> None:
+    """Print what came of each world asked for."""
+    parser = argparse.ArgumentParser(description="Whole probes on many imagined codes whose right answer is known.")
+    parser.add_argument("names", nargs="*", help="worlds whose name begins so; without any, list them")
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    parser.add_argument("--effort", default="quick", choices=("quick", "standard", "thorough"))
+    asked: Any = parser.parse_args()
+    for name, world in WORLDS.items():
+        if not asked.names:
+            print(f"{name:32} truth {world.truth:.3f}")
+        elif any(name.startswith(each) for each in asked.names):
+            started = time.perf_counter()
+            found = calibrate(world, range(asked.first, asked.first + asked.seeds), asked.effort)
+            print(f"{name:32} {found.line}  {time.perf_counter() - started:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()
