@@ -7,6 +7,7 @@ name of what differs. Only the adjustment of p-values over all claims is worked 
 was asked.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,8 +50,7 @@ def merge(reports: Sequence[Report], *, names: Sequence[str], partial: bool = Fa
     claims = sorted(records.values(), key=lambda each: _key(each, order))
     encoders = _union(((each["spec"], each) for each in report["encoders"]) for report in reports)
     _same(encoders, names, "encoder")
-    sounds = _union((report.get("sounds") or {}).items() for report in reports)
-    _same(sounds, names, "sound")
+    sounds = _sounds(reports, claims, order, names)
     beside = sorted(set(encoders) - set(order))
     works = {_work(record["source"]) for record in claims}
     merged = dict(first) | {
@@ -61,8 +61,10 @@ def merge(reports: Sequence[Report], *, names: Sequence[str], partial: bool = Fa
         "claims": list(_with_holm(claims)),
         "out_of_scope": [each for each in _out_of_scope(reports) if _work(each["source"]) in works],
         "exit": exit,
-        "sounds": {sha256: sounds[sha256][0][1] for sha256 in sorted(sounds)},
+        "sounds": {sha256: sounds[sha256] for sha256 in sorted(sounds)},
     }
+    if any(report.get("illustrations") for report in reports):
+        merged["illustrations"] = _illustrations(reports, order, names)
     merged.pop("shard", None)
     if any(report.get("illustrations") for report in reports):
         merged["illustrations"] = _illustrations(reports)
@@ -156,6 +158,58 @@ def _same(found: Mapping[str, list[tuple[int, Any]]], names: Sequence[str], kind
                         f"{kind} {key} differs: {field} is {_brief(known.get(field))} in {names[index]} and "
                         f"{_brief(thing.get(field))} in {names[other]}"
                     )
+
+
+def _sounds(
+    reports: Sequence[Report], claims: Sequence[Mapping[str, Any]], order: Sequence[str], names: Sequence[str]
+) -> dict[str, Any]:
+    """Return the sounds of all reports, by hash.
+
+    A hash names a recipe. Encoders of two sample rates are played the same recipe at two rates, and two claims may call
+    it differently; a run keeps the one that its last record plays, and the one that opens the page before that.
+    """
+    found = _union((report.get("sounds") or {}).items() for report in reports)
+    by_rate = {
+        f"{sha256} at {rate} Hz": [
+            (index, {key: value for key, value in sound.items() if key != "label"})
+            for index, sound in carried
+            if sound.get("sample_rate") == rate
+        ]
+        for sha256, carried in found.items()
+        for rate in dict.fromkeys(sound.get("sample_rate") for _, sound in carried)
+    }
+    _same(by_rate, names, "sound")
+    several = {sha256: dict(carried) for sha256, carried in found.items() if len(carried) > 1}
+    chosen = {sha256: next(iter(carried)) for sha256, carried in several.items()}
+    home = {case(record): index for index, report in reversed([*enumerate(reports)]) for record in report["claims"]}
+    for record in claims:
+        index, text = home[case(record)], json.dumps(record)
+        chosen |= {sha256: index for sha256, carried in several.items() if index in carried and sha256 in text}
+    for index, shown in reversed(_shown(reports, order).values()):
+        if index in several.get(shown["sha256"], {}):
+            chosen[shown["sha256"]] = index
+    return {sha256: dict(carried)[chosen.get(sha256, carried[0][0])] for sha256, carried in found.items()}
+
+
+def _shown(reports: Sequence[Report], order: Sequence[str]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    """Return what each encoder makes of the sound that opens the page, with the place of the report that has it."""
+    found: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    for index, report in enumerate(reports):
+        for each in (report.get("illustrations") or {}).get("representations") or []:
+            found.setdefault(each["encoder"], (index, each))
+    return {spec: found[spec] for spec in (*order, *found) if spec in found}
+
+
+def _illustrations(reports: Sequence[Report], order: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    several = [report.get("illustrations") or {} for report in reports]
+    _same(
+        _union(((each["encoder"], each) for each in some.get("representations") or []) for some in several),
+        names,
+        "the illustration of",
+    )
+    return dict(next(some for some in several if some)) | {
+        "representations": [each for _, each in _shown(reports, order).values()]
+    }
 
 
 def _on_trial(reports: Sequence[Report]) -> list[str]:

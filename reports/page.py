@@ -402,8 +402,8 @@ def _sights(section: Section, encoders: Mapping[str, Record], ids: _Ids) -> tupl
         if charts:
             sights = drawn.setdefault(result.encoder, {}).setdefault(result.site, [])
             sights.extend(_sight(result, chart, ids.new("sight", section.id)) for chart in charts)
-    first: list[Any] = []
-    further: list[Any] = []
+    first: list[Sight] = []
+    further: list[Sight] = []
     for sites in drawn.values():
         shown = "latent" if "latent" in sites else next(iter(sites))
         first.extend(sites[shown])

@@ -51,9 +51,7 @@ def portrait(samples: NDArray[np.floating], sample_rate: int) -> dict[str, Any]:
     """
     sound = np.asarray(samples, dtype=np.float64)
     if sound.ndim != 1 or not sound.size:
-        raise ValueError(
-            f"samples of shape {sound.shape} are no sound; it must be one channel of at least one sample"
-        )
+        raise ValueError(f"samples of shape {sound.shape} are no sound; it must be one channel of at least one sample")
     return {
         "spectrogram": {
             "rows": spectrogram(sound, sample_rate),

@@ -91,6 +91,45 @@ def test_families_works_and_orders_survive_the_merging(pytester: pytest.Pytester
     assert timeless(merged) == timeless(whole)
 
 
+ELSEWHERE = """
+import pytest
+import toy_encoders
+from test_toys import HOLDS, claim, follows_level
+
+class Fast(toy_encoders.Meter):
+    name = "fast"
+    sample_rate = 16000
+
+def fast():
+    return Fast()
+
+# About an encoder of its own; and the same sounds as those of another claim, for another claim draws alike.
+A = claim(id="a_of_its_own", on_trial=("test_elsewhere.py:fast",), sites=("latent",))
+B = claim(id="b_alike", family="level_holds", title="Alike")
+
+@pytest.mark.claims(A)
+def test_a_of_its_own(trial):
+    trial.settle()
+
+@pytest.mark.claims(B)
+def test_b_alike(trial):
+    trial.settle()
+"""
+
+
+@pytest.mark.parametrize("of", [2, 3])
+def test_encoders_of_one_shard_and_sounds_at_two_rates_are_merged(pytester: pytest.Pytester, of: int) -> None:
+    furnish(pytester)
+    pytester.makepyfile(test_elsewhere=ELSEWHERE)
+    words = ["test_elsewhere.py", "test_toys.py", "--encoder=test_elsewhere.py:fast"]
+    check(pytester, "--claims-report=whole.html", *words, encoder="half")
+    parts = [shard(pytester, index, of, *words) for index in range(1, of + 1)]
+    for turned in (parts, parts[::-1]):
+        assert main(["merge", *map(str, turned), "-o", str(pytester.path / "merged.json")]) == 0
+        whole, merged = ((pytester.path / f"{name}.json").read_text(encoding="utf-8") for name in ("whole", "merged"))
+        assert timeless(merged) == timeless(whole)
+
+
 def test_shards_by_xdist_are_the_same(pytester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     serial = shard(pytester, 1, 2).read_text(encoding="utf-8")
@@ -231,7 +270,10 @@ APART: dict[str, tuple[Callable[[Any], None], str]] = {
     ),
     "words": (put("Another.", "claims", 0, "proposition"), RECORD + "proposition is 'Frequencies"),
     "new field": (put(1, "claims", 0, "something_new"), RECORD + "something_new is None in one.json and 1 in two.json"),
-    "sound": (put(0.5, "sounds", SOUND, "seconds"), f"sound {SOUND} differs: seconds is 0.25 in one.json and 0.5"),
+    "sound": (
+        put(0.5, "sounds", SOUND, "seconds"),
+        f"sound {SOUND} at 24000 Hz differs: seconds is 0.25 in one.json and 0.5",
+    ),
 }
 
 
