@@ -212,7 +212,8 @@ def test_a_margin_below_zero_by_luck_is_no_counterexample() -> None:
     assert min(at_work._at(recipe, "latent") for recipe in at_work._speaking("latent")) < -0.1
     assert not found.counterexample
     assert found.worst is not None
-    assert found.worst.mean > 0
+    # On average .3 above: eight fresh performances may come out low, and are then not sure enough.
+    assert found.worst.upper > 0
 
 
 def test_a_knifes_edge_is_no_counterexample() -> None:
@@ -400,9 +401,9 @@ def test_what_was_found_is_pinned_by_its_own_text_and_replayed_first(cast: dict[
 
 def test_a_pin_finds_what_a_draw_misses(tmp_path: Path) -> None:
     needle = Tuner(lambda midi, db: (np.round(midi) == 97) & (np.round(db) == -37))
-    assert not hunt(needle).run()["latent"].counterexample
+    assert not hunt(needle).run(examples=10)["latent"].counterexample
     pin = search.Pin("toy", "any", {"midi": 97, "db": -37, "room": "hall"})
-    found = hunt(needle).run([pin])["latent"]
+    found = hunt(needle).run([pin], examples=10)["latent"]
     assert found.counterexample
     assert found.worst is not None
     assert found.worst.label == "C#7 at -37 dB"
