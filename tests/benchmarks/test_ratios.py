@@ -33,7 +33,7 @@ from testtone.stimuli.renders import note_render
 from testtone.tests.check import check
 
 ROUNDS = 5
-NOTES = 16
+NOTES = 8
 SECONDS = 1.0
 CLAIM = "pitch_direction"
 ENCODER = "encodec-mini"
