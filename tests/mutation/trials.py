@@ -211,7 +211,8 @@ class Bench:
 def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False, budget: float = 300.0) -> None:
     """Try every fault that ``work/trials.jsonl`` does not hold yet, and append what became of it.
 
-    ``budget`` bounds the CPU seconds of the tests of a fault that nothing notices. With ``again`` those that nothing noticed are tried once more: there may be other tests now.
+    ``budget`` bounds the CPU seconds of the tests of a fault that nothing notices. With ``again`` those that nothing
+    noticed are tried once more: there may be other tests now.
     """
     left = [each for each in trials if _last(work).get(each.name, {}).get("outcome") not in _settled(again)]
     print(f"{len(trials)} faults, {len(trials) - len(left)} done", flush=True)
