@@ -13,7 +13,6 @@ import shutil
 import signal
 import sys
 import time
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 import pytest
 
 from testtone.tests.mutation import covered, faults
+from testtone.tests.mutation.ideas import IDEAS
 
 SLOW = ("numpy", "scipy.signal", "scipy.stats", "scipy.optimize", "scipy.fft", "torch", "hypothesis", "pretty_midi",
         "soundfile", "safetensors.torch", "jinja2", "_pytest.pytester")  # fmt: skip
@@ -55,14 +55,13 @@ def drawn(root: Path, *, count: int, seed: int, without: str, only: str) -> list
 
 
 def ideas(root: Path) -> list[Trial]:
-    """Return trials of the faults written by hand in ``ideas.toml``.
+    """Return trials of the faults written by hand in `IDEAS`.
 
     Raises:
         ValueError: if what one replaces does not stand in its module exactly once.
     """
-    listed = tomllib.loads((Path(__file__).parent / "ideas.toml").read_text(encoding="utf-8"))["idea"]
     trials = []
-    for idea in listed:
+    for idea in IDEAS:
         source = (root / idea["module"]).read_text(encoding="utf-8")
         if source.count(idea["before"]) != 1:
             raise ValueError(f"{idea['name']!r}: {source.count(idea['before'])} places in {idea['module']}, not one")
