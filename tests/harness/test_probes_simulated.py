@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from testtone.models.listening import Margin
-from testtone.probes import pitch_direction
+from testtone.probes import pitch_direction, same_filters
 from testtone.probes.hearing import Ear
+from testtone.probes.statistics import auc
 from testtone.stimuli import designs
 
 CHANNELS = 256
@@ -93,3 +94,47 @@ def test_what_differs_from_pitch_to_pitch_and_context_to_context_is_in_the_inter
     # Nine in ten, give or take two standard errors of so few.
     assert np.mean(hits) >= 0.78
     assert np.mean([each.high - each.low for each in found]) < 8 * values.std()
+
+
+def test_an_area_of_overlaps_is_counted_pair_by_pair():
+    """Overlaps of active sets, same pitch against other pitches, written out cell by cell."""
+    rng = np.random.default_rng(5)
+    design = designs.pitches_in_contexts(
+        rng, pitches=5, contexts=6, tokens=3, crossed=False, seconds=0.5, frame_rate=75.0, harmonics_below_hz=9_000.0
+    )
+    pitches, columns, tokens = len(design.midi), len(design.columns), design.tokens
+    own = rng.normal(0, 1, (pitches, 1, 1, 40))
+    increments = own + rng.normal(0, 1.5, (pitches, columns, tokens, 40))
+    alone = rng.normal(0, 1, (columns, tokens, 40))
+    values = np.concatenate([alone.reshape(-1, 40), (alone + increments).reshape(-1, 40)])
+    found = same_filters.Overlap(design, values, label="twin").area()
+
+    averaged = increments[:, :, 1:].mean(axis=2)
+    sets = {}
+    for timbre in {column.timbre for column in design.columns}:
+        inside = [index for index, column in enumerate(design.columns) if column.timbre == timbre]
+        spread = averaged[:, inside].reshape(-1, 40).std(axis=0)
+        for pitch in range(pitches):
+            for index in inside:
+                moved = np.abs(averaged[pitch, index]) / spread
+                count = max(2, round(same_filters.SHARE * 40))
+                sets[pitch, index] = set(np.argsort(-moved)[:count].tolist())
+
+    def overlap(one, other):
+        return len(sets[one] & sets[other]) / len(sets[one] | sets[other])
+
+    areas = []
+    for i, one in enumerate(design.columns):
+        for j, other in enumerate(design.columns[:i]):
+            if one.timbre != other.timbre or one.context == other.context:
+                continue
+            different = [
+                overlap((p, i), (q, j))
+                for p in range(pitches)
+                for q in range(pitches)
+                if min(abs(abs(design.midi[p] - design.midi[q]) % 12 - step) for step in (0, 5, 7, 12)) >= 0.5
+            ]
+            areas += [auc([overlap((p, i), (p, j))], different) for p in range(pitches)]
+    assert len(areas) > 10
+    assert found.value == pytest.approx(np.mean(areas), abs=1e-9)
+    assert 0.55 < found.value < 0.999
