@@ -10,4 +10,16 @@ if importlib.util.find_spec("testtone") is None:
     testtone.__path__ = [str(Path(__file__).parent)]
     sys.modules["testtone"] = testtone
 
+import pytest
+
 pytest_plugins = ["testtone.tests.plugin", "pytester"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let ``--hypothesis-profile`` name the efforts of testtone's own properties: quick, standard, thorough."""
+    chosen = config.getoption("--hypothesis-profile", default=None)
+    if chosen in ("quick", "standard", "thorough"):
+        from testtone.stimuli.strategies import profiles
+
+        profiles.register(prefix="")

@@ -22,8 +22,12 @@ EXAMPLES: Mapping[str, int] = MappingProxyType({"quick": 50, "standard": 200, "t
 """Examples by effort."""
 
 
-def settings_for(effort: str = "standard") -> settings:
+def settings_for(effort: str = "standard", *, share: float = 1.0) -> settings:
     """Return settings for one property: ``@settings_for("quick")``, above or below ``@given``.
+
+    Args:
+        effort: says how many examples.
+        share: of them; for a property that costs more than others, or less.
 
     Raises:
         ValueError: for an unknown effort.
@@ -33,11 +37,20 @@ def settings_for(effort: str = "standard") -> settings:
     # A sound may take longer to draw than a number: that is no fault of the test.
     return settings(
         settings.get_profile("default"),
-        max_examples=EXAMPLES[effort],
+        max_examples=max(1, round(share * EXAMPLES[effort])),
         deadline=None,
         derandomize=bool(os.environ.get("CI")),
         suppress_health_check=[HealthCheck.too_slow],
     )
+
+
+def chosen(default: str = "quick") -> str:
+    """Return the effort of the profile that is loaded, if it is one of these, else ``default``.
+
+    ``@settings_for(chosen())`` is quick, until someone says ``pytest --hypothesis-profile testtone-thorough``.
+    """
+    effort = settings.get_current_profile_name().rsplit("-", 1)[-1]
+    return effort if effort in EXAMPLES else default
 
 
 def register(prefix: str = "testtone-") -> tuple[str, ...]:

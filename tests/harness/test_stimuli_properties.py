@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from testtone.stimuli import Chain, Click, Noise, Note, Partial, Render, Stimulus, Tone, fold, strategies
@@ -39,7 +39,8 @@ SAMPLE = 2.0**-24
 
 
 def few(examples=40):
-    return settings(strategies.settings_for("quick"), max_examples=examples)
+    """Return settings of so many examples, or as many times more as the profile chosen has more than quick."""
+    return strategies.settings_for(strategies.profiles.chosen(), share=examples / strategies.profiles.EXAMPLES["quick"])
 
 
 def tonal(**options):

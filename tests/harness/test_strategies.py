@@ -39,7 +39,8 @@ SINGLE = {
 
 
 def few(examples=40):
-    return settings(sounds.settings_for("quick"), max_examples=examples)
+    """Return settings of so many examples, or as many times more as the profile chosen has more than quick."""
+    return sounds.settings_for(sounds.profiles.chosen(), share=examples / sounds.profiles.EXAMPLES["quick"])
 
 
 def db(value):
@@ -456,6 +457,25 @@ def test_a_profile_says_how_many_examples_and_has_no_deadline(effort, examples):
 def test_examples_follow_from_the_test_where_ci_runs(ci, monkeypatch):
     monkeypatch.setenv("CI", ci)
     assert sounds.settings_for("quick").derandomize == bool(ci)
+
+
+def test_a_share_is_a_share_and_the_profile_chosen_is_known_by_its_effort():
+    assert sounds.settings_for("standard", share=0.1).max_examples == 20
+    assert sounds.settings_for("quick", share=0.001).max_examples == 1
+    before = settings.get_current_profile_name()
+    sounds.profiles.register()
+    try:
+        settings.load_profile("testtone-standard")
+        assert sounds.profiles.chosen() == "standard"
+    finally:
+        settings.load_profile(before)
+    settings.register_profile("mine", max_examples=7)
+    try:
+        settings.load_profile("mine")
+        assert sounds.profiles.chosen() == "quick"
+        assert sounds.profiles.chosen("thorough") == "thorough"
+    finally:
+        settings.load_profile(before)
 
 
 def test_profiles_are_registered_under_names_of_their_own_and_none_is_loaded():

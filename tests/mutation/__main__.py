@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--without", default="", help="modules whose path begins so are not drawn from")
     parser.add_argument("--ideas", action="store_true", help="the faults written by hand, instead of drawn ones")
     parser.add_argument("--budget", type=float, default=300.0, help="CPU seconds of tests for a fault, at most")
+    parser.add_argument("--reverse", action="store_true", help="from the last to the first, beside another process")
     parser.add_argument("--again", action="store_true", help="try those that nothing noticed once more")
     options = parser.parse_args()
     work = options.work.resolve()
@@ -48,6 +49,7 @@ def main() -> None:
             if options.ideas
             else trials.drawn(ROOT, count=options.count, seed=options.seed, without=options.without, only=options.only)
         )
+        chosen = chosen[::-1] if options.reverse else chosen
         trials.run(ROOT, work, chosen, again=options.again, budget=options.budget)
     else:
         print(trials.report(work))

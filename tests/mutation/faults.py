@@ -105,18 +105,10 @@ def faults(source: str, module: str) -> list[Fault]:
             # What was an operand may bind less tightly in its new place.
             text = f"({after})" if isinstance(twin, ast.expr) and not isinstance(twin, _TIGHT) else after
             found.append(Fault(module, node.lineno, kind, before, text, (node.col_offset, node.end_col_offset)))
-    return [each for each in found if _compiles(each, source)]
+    return found
 
 
 _TIGHT = (ast.Constant, ast.Name, ast.Call, ast.Attribute, ast.Subscript)
-
-
-def _compiles(fault: Fault, source: str) -> bool:
-    try:
-        compile(fault.apply(source), fault.module, "exec")
-    except SyntaxError:
-        return False
-    return True
 
 
 Change = tuple[ast.expr | ast.stmt, ast.AST, str]

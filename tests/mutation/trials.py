@@ -4,6 +4,7 @@ Each trial is a fork of one process that has imported what is slow to import and
 the line come first, fastest first; then the other tests of their files, which may read what a shared fixture made.
 """
 
+import atexit
 import importlib
 import json
 import os
@@ -12,8 +13,8 @@ import resource
 import shutil
 import signal
 import sys
+import tempfile
 import time
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from testtone.tests.mutation import covered, faults
+from testtone.tests.mutation.ideas import IDEAS
 
 SLOW = ("numpy", "scipy.signal", "scipy.stats", "scipy.optimize", "scipy.fft", "torch", "hypothesis", "pretty_midi",
         "soundfile", "safetensors.torch", "jinja2", "_pytest.pytester")  # fmt: skip
@@ -55,14 +57,13 @@ def drawn(root: Path, *, count: int, seed: int, without: str, only: str) -> list
 
 
 def ideas(root: Path) -> list[Trial]:
-    """Return trials of the faults written by hand in ``ideas.toml``.
+    """Return trials of the faults written by hand in `IDEAS`.
 
     Raises:
         ValueError: if what one replaces does not stand in its module exactly once.
     """
-    listed = tomllib.loads((Path(__file__).parent / "ideas.toml").read_text(encoding="utf-8"))["idea"]
     trials = []
-    for idea in listed:
+    for idea in IDEAS:
         source = (root / idea["module"]).read_text(encoding="utf-8")
         if source.count(idea["before"]) != 1:
             raise ValueError(f"{idea['name']!r}: {source.count(idea['before'])} places in {idea['module']}, not one")
@@ -134,19 +135,25 @@ class Bench:
     """A copy of the checkout, in which one module at a time is wrong."""
 
     def __init__(self, root: Path, work: Path) -> None:
-        self.root, self.work = root, work
-        self.copy = work / "copy"
-        shutil.rmtree(self.copy, ignore_errors=True)
+        self.root = root
+        # Two processes may work side by side on one list.
+        own = Path(tempfile.mkdtemp(prefix="bench-", dir=work))
+        atexit.register(self._clear, own, os.getpid())
+        self.copy, self.own = own / "copy", own
         for room in COPIED:
             shutil.copytree(root / room, self.copy / room, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ("conftest.py", "pyproject.toml", "constraints.txt", "README.md", "CHANGELOG.md", "Makefile"):
             shutil.copy(root / file, self.copy / file)
-        self.alias = work / "name"
-        self.alias.mkdir(exist_ok=True)
-        (self.alias / "testtone").unlink(missing_ok=True)
+        self.alias = own / "name"
+        self.alias.mkdir()
         (self.alias / "testtone").symlink_to(self.copy)
         for name in SLOW:
             importlib.import_module(name)
+
+    @staticmethod
+    def _clear(own: Path, owner: int) -> None:
+        if os.getpid() == owner:  # a fork ends without it
+            shutil.rmtree(own, ignore_errors=True)
 
     def attempt(self, trial: Trial, traced: covered.Map, *, budget: float) -> dict[str, Any]:
         """Return what became of a fault: caught (by which test), timeout, survived or untested."""
@@ -170,7 +177,7 @@ class Bench:
         return record | {"outcome": outcome, "by": by, "tests": run, "seconds": round(time.monotonic() - started, 1)}
 
     def _fork(self, tests: list[str], *, limit: float) -> tuple[str, Any]:
-        noticed = self.work / "noticed.json"
+        noticed = self.own / "noticed.json"
         noticed.unlink(missing_ok=True)
         sys.stdout.flush()
         child = os.fork()
@@ -194,7 +201,7 @@ class Bench:
         code = 70
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
-            sink = os.open(self.work / "last.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            sink = os.open(self.own / "last.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(sink, 1)
             os.dup2(sink, 2)
             for name in [each for each in sys.modules if each.split(".")[0] == "testtone"]:
@@ -220,6 +227,8 @@ def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False, bud
         return
     bench = Bench(root, work)
     for trial in left:
+        if _last(work).get(trial.name, {}).get("outcome") in _settled(again):
+            continue  # another process was faster
         # Read anew: what is traced meanwhile counts.
         record = bench.attempt(trial, covered.Map(work), budget=budget)
         with (work / "trials.jsonl").open("a", encoding="utf-8") as file:
