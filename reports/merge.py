@@ -66,8 +66,6 @@ def merge(reports: Sequence[Report], *, names: Sequence[str], partial: bool = Fa
     if any(report.get("illustrations") for report in reports):
         merged["illustrations"] = _illustrations(reports, order, names)
     merged.pop("shard", None)
-    if any(report.get("illustrations") for report in reports):
-        merged["illustrations"] = _illustrations(reports)
     return merged
 
 
@@ -128,15 +126,6 @@ def _records(reports: Sequence[Report], names: Sequence[str]) -> dict[Case, Mapp
                     f"{_brief(record.get(key))} in {name}"
                 )
     return {found: record for found, (_, record) in records.items()}
-
-
-def _illustrations(reports: Sequence[Report]) -> dict[str, Any]:
-    """Return the figures that open the page: of each encoder the first that a report has."""
-    carried = [report["illustrations"] for report in reports if report.get("illustrations")]
-    of: dict[str, Any] = {}
-    for each in (each for illustrations in carried for each in illustrations.get("representations") or []):
-        of.setdefault(each["encoder"], each)
-    return dict(carried[0]) | {"representations": list(of.values())}
 
 
 def _union(several: Iterable[Iterable[tuple[str, Any]]]) -> dict[str, list[tuple[int, Any]]]:
