@@ -102,6 +102,7 @@ def test_what_did_not_run_is_named() -> None:
     validate(report)
     assert report["exit"] == {
         "ran": 1,
+        "deselected": 0,
         "not_run": [
             {"id": "b_claim", "encoder": "mine", "site": "latent", "why": "did not run to its end"},
             {"id": "c_claim", "encoder": "mine", "site": "latent", "why": "mine: listen() raised"},
@@ -161,7 +162,8 @@ def test_the_table_lines_up() -> None:
         record("f", "b", "latent", verdict=None, agrees=None, effect=None),
         record("g", "b", "latent", verdict="invalid", agrees=None),
     )
-    (head, _), *rows, (last, _) = ledger.lines(80)
+    (head, _), *rows, (last, _), (invalid, loud) = ledger.lines(80)
+    assert (invalid, loud) == ("1 INVALID: a control came out wrong, and the probe may not judge", {"red": True})
     assert {line[head.index("verdict") :].split("  ")[0].strip() for line, _ in rows} == {
         "supported",
         "inconclusive",
@@ -195,4 +197,5 @@ def test_the_sample_of_the_reports_fits_the_table() -> None:
     ledger = Ledger()
     for claim in sample()["claims"]:
         ledger.enter({"record": claim, "encoders": [], "environment": {}})
-    assert len(ledger.lines(80)) == 2 + len(ledger.records)
+    # The heads, a line for each, what they add up to, and that one is invalid.
+    assert len(ledger.lines(80)) == 3 + len(ledger.records)
