@@ -81,3 +81,37 @@ def test_just_intervals_lie_within_a_fifth_of_a_semitone_of_equal_ones():
 def test_bad_input_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("quality", "spelled"),
+    [
+        ("fifth", "C G"),
+        ("major", "C E G"),
+        ("minor", "C D# G"),
+        ("diminished", "C D# F#"),
+        ("augmented", "C E G#"),
+        ("sus2", "C D G"),
+        ("sus4", "C F G"),
+        ("major7", "C E G B"),
+        ("minor7", "C D# G A#"),
+        ("dominant7", "C E G A#"),
+        ("half-diminished7", "C D# F# A#"),
+        ("diminished7", "C D# F# A"),
+    ],
+)
+def test_chords_are_spelled_as_a_musician_would(quality, spelled):
+    assert " ".join(pitch.name(each).removesuffix("4") for each in chord(60, quality)) == spelled
+
+
+def test_every_quality_is_spelled_out():
+    assert len(QUALITIES) == 12
+
+
+@pytest.mark.parametrize(
+    ("semitones", "ratio"),
+    [(0, 1), (1, 16 / 15), (2, 9 / 8), (3, 6 / 5), (4, 5 / 4), (5, 4 / 3), (6, 45 / 32), (7, 3 / 2), (8, 8 / 5),
+     (9, 5 / 3), (10, 9 / 5), (11, 15 / 8), (12, 2), (16, 5 / 2), (-5, 3 / 4)],
+)  # fmt: skip
+def test_just_intervals_are_ratios_of_the_five_limit(semitones, ratio):
+    assert 2 ** (pitch.just_semitones(semitones) / 12) == pytest.approx(ratio, rel=1e-12)
