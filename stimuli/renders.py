@@ -21,7 +21,7 @@ import importlib.util
 import math
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -272,8 +272,7 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
 def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     """Return the notes as a fresh synthesizer plays them, float64 ``samples``."""
     polyphony = min(VOICES_PER_NOTE * len(render.notes), MAX_VOICES)
-    synth, font = _synthesizer(sample_rate, render.soundfont_sha256, polyphony=polyphony)
-    try:
+    with _synthesizer(sample_rate, render.soundfont_sha256, polyphony=polyphony) as (synth, font):
         channels = _channels(render.notes)
         for bend, channel in channels.items():
             if synth.program_select(channel, font, render.bank, render.program) != 0:
@@ -298,8 +297,6 @@ def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
                     f"program={render.program} has no sound for key {key} (midi={note.midi}) in {_named(render)}"
                 )
         _write(synth, left[done:], right[done:])
-    finally:
-        synth.delete()
     return 0.5 * (left.astype(np.float64) + right)
 
 
@@ -324,9 +321,8 @@ def in_turn(
         ValueError: if the SoundFont is unknown, or FluidSynth cannot play at this rate.
     """
     high_pass = scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos")
-    synth, font = _synthesizer(sample_rate, soundfont_sha256, polyphony=256)
     waves = []
-    try:
+    with _synthesizer(sample_rate, soundfont_sha256, polyphony=256) as (synth, font):
         for parts, samples in pieces:
             channels = iter(channel for channel in range(CHANNELS) if channel % 16 != PERCUSSION_CHANNEL)
             events = []
@@ -348,30 +344,96 @@ def in_turn(
             synth.system_reset()
             mono = 0.5 * (left.astype(np.float64) + right)
             waves.append(scipy.signal.sosfilt(high_pass, mono).astype(np.float32))
-    finally:
-        synth.delete()
     return waves
 
 
-def _synthesizer(sample_rate: int, soundfont_sha256: str, *, polyphony: int) -> tuple[Any, int]:
-    """Return a fresh synthesizer without room and the number of its SoundFont."""
-    path = _soundfont_path(soundfont_sha256)
+@contextlib.contextmanager
+def _synthesizer(sample_rate: int, soundfont_sha256: str, *, polyphony: int) -> Iterator[tuple[Any, int]]:
+    """Yield a fresh synthesizer without room and the number of its SoundFont; both are gone afterwards.
+
+    To load a SoundFont takes longer than to play a second of it. It is loaded once a process and lent to each
+    synthesizer in turn, which keeps its own state: the samples are those of a SoundFont loaded anew, to the bit.
+    """
     options = {
         "synth.reverb.active": 0,
         "synth.chorus.active": 0,
         "synth.dynamic-sample-loading": 1,
         "synth.polyphony": polyphony,
     }
-    synth = _binding().Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
-    actual = synth.get_setting("synth.sample-rate")
-    font = synth.sfload(str(path)) if actual == sample_rate else -1
-    if font < 0:
-        synth.delete()
-        if actual != sample_rate:
-            # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
-            raise ValueError(f"FluidSynth cannot play at {sample_rate} Hz: it plays {MIN_RATE} to {MAX_RATE} Hz")
-        raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
-    return synth, font
+    with _font_lock:
+        synth = _binding().Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
+        try:
+            if synth.get_setting("synth.sample-rate") != sample_rate:
+                # FluidSynth answers a rate out of range with 44 100 Hz and goes on.
+                raise ValueError(f"FluidSynth cannot play at {sample_rate} Hz: it plays {MIN_RATE} to {MAX_RATE} Hz")
+            font = _font(soundfont_sha256)
+            number = _lend()(synth.synth, font)
+            try:
+                yield synth, number
+            finally:
+                with _without_warnings():
+                    _take_back()(synth.synth, font)
+        finally:
+            synth.delete()
+
+
+_font_lock = threading.RLock()
+"""Who holds it has the SoundFonts to himself: FluidSynth counts their users without a lock of its own."""
+
+_fonts: dict[str, tuple[Any, int]] = {}
+"""SoundFonts that are loaded, by hash: the synthesizer that owns one, and its address."""
+
+
+def _font(soundfont_sha256: str) -> int:
+    """Return the address of a SoundFont, loaded unless it is."""
+    if soundfont_sha256 not in _fonts:
+        path = _soundfont_path(soundfont_sha256)
+        owner = _binding().Synth(**{"synth.dynamic-sample-loading": 1, "synth.polyphony": 16})
+        number = owner.sfload(str(path))
+        if number < 0:
+            owner.delete()
+            raise ValueError(f"FluidSynth cannot load the SoundFont {path}")
+        _fonts[soundfont_sha256] = owner, _address()(owner.synth, number)
+    return _fonts[soundfont_sha256][1]
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep FluidSynth from warning of each channel that it has no preset for once a SoundFont is taken back."""
+    before = _logger()(_WARNING, None, None)
+    try:
+        yield
+    finally:
+        _logger()(_WARNING, before, None)
+
+
+_WARNING = 2  # FLUID_WARN
+
+
+def _bound(name: str, result: Any, *arguments: tuple[str, Any]) -> Any:
+    """Return a function of FluidSynth that pyfluidsynth leaves unbound."""
+    return _binding().cfunc(name, result, *((each, kind, 1) for each, kind in arguments))
+
+
+@functools.cache
+def _address() -> Any:
+    return _bound("fluid_synth_get_sfont_by_id", ctypes.c_void_p, ("synth", ctypes.c_void_p), ("id", ctypes.c_int))
+
+
+@functools.cache
+def _lend() -> Any:
+    return _bound("fluid_synth_add_sfont", ctypes.c_int, ("synth", ctypes.c_void_p), ("sfont", ctypes.c_void_p))
+
+
+@functools.cache
+def _take_back() -> Any:
+    return _bound("fluid_synth_remove_sfont", ctypes.c_int, ("synth", ctypes.c_void_p), ("sfont", ctypes.c_void_p))
+
+
+@functools.cache
+def _logger() -> Any:
+    pointer = ctypes.c_void_p
+    return _bound("fluid_set_log_function", pointer, ("level", ctypes.c_int), ("function", pointer), ("data", pointer))
 
 
 def _channels(notes: tuple[Note, ...]) -> dict[int, int]:

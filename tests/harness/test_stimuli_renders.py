@@ -117,6 +117,19 @@ def test_a_fresh_synthesizer_forgets_what_was_played_before(nothing_cached):
 
 
 @needs_fluidsynth
+def test_a_soundfont_that_is_lent_plays_as_one_loaded_anew(nothing_cached, monkeypatch, capfd):
+    sources = [note(60, f"program:{STRINGS}"), note(72, f"program:{PIANO}")]
+    play(sources[1])
+    renders._cache.clear()
+    lent = [play(source) for source in sources]
+    for source, before in zip(sources, lent, strict=True):
+        renders._cache.clear()
+        monkeypatch.setattr(renders, "_fonts", {})
+        np.testing.assert_array_equal(play(source), before)
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_fluidsynth
 def test_another_process_renders_the_same_bits():
     code = (
         "import conftest, hashlib; from testtone.stimuli import *; "
