@@ -79,7 +79,8 @@ def waveform_proxy(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     waves = np.stack([pattern[0].render(ear.sample_rate) for spectrum in design.stimuli for pattern in spectrum])
     # Ramps and rounding to whole periods aside, distances are those of the steady sound.
     spectra = ear_spectra(waves, sample_rate=ear.sample_rate)
-    by_waveform = distance(waves[:, None], waves[None])
+    # Row by row: all pairs of waveforms at once would take gigabytes.
+    by_waveform = np.stack([distance(waves, each) for each in waves])
     by_spectrum = spectral_distance(spectra[:, None], spectra[None])
     return {
         site: _measure(site, design, heard[site], by_waveform, by_spectrum, DRAWS[effort], rng) for site in ear.sites
