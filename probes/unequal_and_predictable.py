@@ -21,10 +21,11 @@ Formula     effect = partial Spearman correlation of rho and R2 over the members
             because all else that falls along frequency would do as well.
 Not applicable where there is no derivative at rest (pools of maxima, power detectors), so no v, and no linear variant
             of the encoder either, which has the same v from weights alone.
-Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`), as in a code with more channels than
-            members; where the order of the members, given p and f, is noise: the reliability of R2's ranks, from its
-            scores on even and odd sounds, would keep even a perfect prediction below `CEILING` (Spearman 1904, Brown
-            1910); and where rho follows from p and f alone, so that nothing is left to predict (a single channel).
+Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`, which the lower end of the spread's
+            interval must reach), as in a code with more channels than members; where the order of the members, given p
+            and f, is noise: the reliability of R2's ranks, from its scores on even and odd sounds, would keep even a
+            perfect prediction below `CEILING` (Spearman 1904, Brown 1910); and where rho follows from p and f alone,
+            so that nothing is left to predict (a single channel).
             Families of which this is true have no say; a prediction must not be refuted by noise.
 Parts       Unequal: spread of R2 over the members, from the covariance of its scores on even and odd sounds, so that
             noise does not count. Against received power: the same correlation given log p |v|^2 as well, which leaves
@@ -196,15 +197,16 @@ class _Play:
         hz = np.log(classes.hz)
         spread = {each.name: _spread([each]) for each in families}
         ceilings = {each.name: each.ceiling(hz) for each in families}
-        unequal = [each for each in families if spread[each.name].value >= LEAST_SPREAD]
+        unequal = [each for each in families if spread[each.name].low >= LEAST_SPREAD]
         speaking = [each for each in unequal if ceilings[each.name] >= CEILING]
         effect: Effect | None = None
         reason: str | None = None
         if not unequal:
-            widest = max(each.value for each in spread.values())
+            widest = max(spread.values(), key=lambda each: each.value)
             reason = (
-                f"nothing is unequal: R2 of the members has a standard deviation of {widest:.3f} (least "
-                f"{LEAST_SPREAD:g}) with {channels} channels for {members} members; mean R2 "
+                f"nothing is unequal: R2 of the members has a standard deviation of {widest.value:.3f} "
+                f"[{widest.low:.3f}, {widest.high:.3f}] (its lower end must reach {LEAST_SPREAD:g}) with "
+                f"{channels} channels for {members} members; mean R2 "
                 f"{float(np.mean([each.r2 for each in families])):.3f}"
             )
         elif not speaking:
