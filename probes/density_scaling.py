@@ -10,7 +10,8 @@ Readers   a ridge regression for each target and each N, heard out on clips that
           (mean and log power of each channel) or both, whichever served the clips that it learned from best; equally
           many clips for every N and every encoder, half of them with the target: 72 and 72.
 Formula   d'(N) = sqrt(2) z(area), area under the ROC curve, mean over targets; at most what half a wrong clip leaves.
-          fall = minus the least-squares slope of d'(N) on log2(N + 1): d' lost per doubling.
+          fall = minus the least-squares slope of d'(N) on log2(N + 1), times 2 over d'(0): d' lost per doubling of
+          what would be a d' of 2 for a lone partial.
           effect = fall of the encoder - fall of the ear-like bank.
 Parts     the fall itself; companions within half an ERB of the target; the densest clips brought to the level of the
           sparsest; one reader for all N, which cannot adapt to the density.
@@ -29,7 +30,9 @@ Traps     Readers that learn from few sounds do not undo a mixture of channels, 
           The noise makes a lone partial about d' = 2 for the bank: without it d' is as large as the number of clips
           allows, for all but the densest, and no slope is seen. A site that does not hear a lone partial in it would
           have nothing to lose, however it copes with company: its noise is softened, in steps of 2 dB and on sounds of
-          their own, until it does. So all start from about the same d', as listeners of an audiogram do. A code in
+          their own, until it does. So all start from about the same d', as listeners of an audiogram do; what is left
+          of the difference, a step of noise more or less, would be read as steeper or flatter (a code that loses all
+          of it loses the more the more it had), and is divided out. A code in
           which a lone partial is not heard even so (d' below 1) has nothing to lose: no effect. A code that has lost
           all of it (d' below .5 at the densest), or that hears a lone partial without fail, would fall further if it
           could: what is measured is then the least that the effect can be, and does not refute. Readers that learn
@@ -92,6 +95,9 @@ SOFTEST_DB = 48.0
 ROUNDS = 4
 HEARD = 1.0
 """d' of a lone partial below which there is nothing to lose."""
+
+START = 2.0
+"""d' of a lone partial that falls are stated for."""
 
 NEAR_CEILING = 0.3
 SHUFFLED_TOKENS = 64
@@ -391,13 +397,20 @@ def d_prime(trials: Trials, kept: NDArray[np.bool_] | None = None) -> float:
 def fall(name: str, runs: Sequence[Sequence[Trials]]) -> Effect:
     """Return minus the slope of d' on log2(N + 1), mean over runs, with its interval over targets and blocks.
 
-    Runs share nothing: their variances add, and so do their degrees of freedom.
+    Where lone partials are among the trials it is stated for a lone d' of `START`, which is drawn with the rest: in
+    every jackknife replicate it is that replicate's own. Runs share nothing: their variances add, and so do their
+    degrees of freedom.
     """
     weights = _weights([each.companions for each in runs[0]])
 
+    def lost(found: Sequence[Trials], kept: NDArray[np.bool_]) -> float:
+        heard = [d_prime(trials, kept) for trials in found]
+        start = max(heard[0], HEARD / 2) if found[0].companions == 0 else START
+        return -float(weights @ heard) * START / start
+
     def of_run(found: Sequence[Trials]) -> Effect:
         return jackknife_two_way(
-            lambda kept: -float(weights @ [d_prime(trials, kept) for trials in found]),
+            lambda kept: lost(found, kept),
             (TARGETS, BLOCKS),
             name=name,
             unit="d' per doubling",
@@ -456,8 +469,9 @@ def _null(own: Measurement, ear: Measurement, observed: float) -> Null:
     count = len(own.figures["areas"][0])
 
     def slopes(order: NDArray[np.intp]) -> float:
-        mine, theirs = areas[:, order[:count]].mean(axis=1), areas[:, order[count:]].mean(axis=1)
-        return -float(weights @ [_z(a) - _z(b) for a, b in zip(mine, theirs, strict=True)])
+        mine, theirs = ([_z(each) for each in areas[:, some].mean(axis=1)] for some in (order[:count], order[count:]))
+        fell = [-float(weights @ each) * START / max(each[0], HEARD / 2) for each in (mine, theirs)]
+        return fell[0] - fell[1]
 
     rng = np.random.default_rng(own.figures["shuffle"])
     reached = slopes(np.arange(areas.shape[1]))

@@ -120,15 +120,22 @@ class Looker:
 def test_d_prime_falls_as_it_was_built_to(fall: float, monkeypatch: pytest.MonkeyPatch) -> None:
     found = measure(Looker(2.3, fall, monkeypatch), runs=5)
     assert found.figures["noise_softer_db"] == 0.0
-    assert effect_of(found).value == pytest.approx(fall, abs=TOLERANCE)
+    assert effect_of(found).value == pytest.approx(fall * probe.START / 2.3, abs=TOLERANCE)
     # Readers that learn from so few sounds miss some of it.
     assert 1.7 < found.figures["d_prime"][0] < 2.4
+
+
+def test_a_little_more_noise_makes_nothing_steeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Half of what there is to lose is lost among 32 companions, from wherever it starts.
+    for lone in (1.7, 2.6):
+        found = measure(Looker(lone, lone / 2 / np.log2(33), monkeypatch), runs=5)
+        assert effect_of(found).value == pytest.approx(probe.START / 2 / np.log2(33), abs=TOLERANCE), lone
 
 
 def test_the_difference_of_two_falls_is_the_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     steep, flat = (measure(Looker(2.3, fall, monkeypatch), runs=5, place=place) for place, fall in ((0, 0.3), (1, 0.1)))
     found = probe.compare(steep, [flat])
-    assert effect_of(found).value == pytest.approx(0.2, abs=TOLERANCE)
+    assert effect_of(found).value == pytest.approx(0.2 * probe.START / 2.3, abs=TOLERANCE)
     errors = [effect_of(each).high - effect_of(each).value for each in (steep, flat)]
     assert effect_of(found).high - effect_of(found).value == pytest.approx(np.hypot(*errors), rel=0.05)
 
