@@ -27,8 +27,8 @@ IDEAS: list[dict[str, Any]] = [
     {
         "name": "phases formed in float32",
         "module": "stimuli/stimulus.py",
-        "before": "slow = TWO_PI * np.mod(hz * (block * np.arange(len(wave))) / sample_rate, 1.0) + phase",
-        "after": "slow = (np.float32(TWO_PI) * hz.astype(np.float32) * (block * np.arange(len(wave))).astype(np.float32) / np.float32(sample_rate) + phase).astype(np.float32)",
+        "before": "slow = TWO_PI * np.mod(hz * (block * np.arange(-(-samples // block))) / sample_rate, 1.0) + phase",
+        "after": "slow = (np.float32(TWO_PI) * hz.astype(np.float32) * (block * np.arange(-(-samples // block))).astype(np.float32) / np.float32(sample_rate) + phase).astype(np.float32)",
     },
     {
         "name": "the hash forgets the phases",
