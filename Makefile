@@ -10,6 +10,10 @@ ARGS ?=
 PYTHON ?=
 export PYTHON
 
+# One thread for numpy as for torch: on a busy machine two wait for each other longer than one needs to compute.
+OMP_NUM_THREADS ?= 1
+export OMP_NUM_THREADS
+
 # A Python that is not Homebrew's finds Homebrew's FluidSynth only through this variable.
 ifeq ($(shell uname -s),Darwin)
 export HOMEBREW_PREFIX := $(or $(HOMEBREW_PREFIX),$(shell brew --prefix 2>/dev/null))
