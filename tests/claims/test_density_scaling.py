@@ -31,17 +31,18 @@ CLAIM = Claim(
     ),
     method=(
         "Twelve target partials, there or not, in white noise among 0, 4 and 32 others at random frequencies at "
-        "least one ear-bandwidth away, levels fixed per partial and roved by 3 dB. A linear reader for each target and "
-        "density learns from some hundred and twenty clips, from the mean of each channel, its log power or both, "
-        "whichever serves the clips that it learns from best, and is "
-        "scored on clips that it did not hear: d' from the area under the ROC curve. The effect is the d' lost per "
-        "doubling of partials, less what a bank of ear-wide filters loses that heard draws of its own through the same "
-        "probe. .15 is a third of what there is to lose from none to 32; .05 is a quarter of a d' over the same way, "
-        "and nobody would notice. The noise is set so that the bank hears a lone partial with a d' of about 2, "
-        "and for an encoder that does not it is softened until it does; one that never reaches 1 has nothing to lose "
-        "and gets no verdict. A mixture of channels that can be undone is undone, as far as so many clips allow. "
-        "Interval: two-way jackknife over "
-        "targets and blocks of clips, the variances of both encoders added."
+        "least one ear-bandwidth away (0 and 32 alone where an encoder needs long clips), levels fixed per partial "
+        "and roved by 3 dB. A linear reader for each target and density learns from some hundred and twenty clips, "
+        "from the mean of each channel, its log power or both, whichever serves the clips that it learns from "
+        "best, and is scored on clips that it did not hear: d' from the area under the ROC curve. The effect is "
+        "the d' lost per doubling of partials, stated for a d' of 2 for a lone partial, less what a bank of "
+        "ear-wide filters loses that heard draws of its own through the same probe. .15 is a third of what there "
+        "is to lose from none to 32; .05 is a quarter of a d' over the same way, and nobody would notice. The "
+        "noise is set so that the bank hears a lone partial with a d' of about 2, and for an encoder that does not "
+        "it is softened until it does; what is left of the difference is divided out. One that never reaches 1 has "
+        "nothing to lose and gets no verdict. A mixture of channels that can be undone is undone, as far as so "
+        "many clips allow. Interval: two-way jackknife over targets and blocks of clips, the variances of both "
+        "encoders added."
     ),
 )
 
