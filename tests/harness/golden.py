@@ -1,0 +1,189 @@
+"""Golden numbers: what every claim's controls measure at ``quick``, seed 0, written down.
+
+The controls are references: closed filters, seeded and never trained, whose verdicts are known. Their numbers say that
+the same seed still plays the same sounds and that a probe still makes the same of the same answers. They are no truth:
+each was measured by this code. Where there is a closed form it stands in the tests of its probe; where numbers move on
+purpose, the version of the probe rises and they are written again:
+
+    python -m testtone.tests.harness.golden                 all claims, 90 seconds on one core
+    python -m testtone.tests.harness.golden alias_collapse separable
+
+and the difference is read before it is committed: it is what the change did to published numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from testtone.models.threads import held
+from testtone.probes.hearing import Ear, Listen, Probe
+from testtone.probes.records import Effect, Measurement
+from testtone.tests.check import claims
+from testtone.tests.claim import Claim
+from testtone.tests.trial import Bench
+
+FILE = Path(__file__).parent / "golden.json"
+EFFORT, SEED = "quick", 0
+
+ABSOLUTE = 2e-3
+"""Effects, ends of intervals and means of figures: a fifth of the hundredth that the README's tables are rounded to."""
+RELATIVE = 2e-3
+"""The same, where numbers exceed 1. What float32, another BLAS or another order of a sum may do to them is smaller."""
+LONG = ("compositionality_condition", "density_scaling")
+"""Claims whose two controls take more than ten seconds each, and run the same lines."""
+
+EXACT = 1e-6
+"""Relative: what is counted of the sounds, which are made in float64."""
+
+
+def measured(claim: Claim, spec: str) -> dict[str, Any]:
+    """Return what a claim's probe asked of one control and made of its answers, as plain numbers."""
+    played: list[Listen] = []
+    bench = Bench(seed=SEED, effort=EFFORT)
+    watched = replace(claim, probe=_watched(claim, played))
+    found = bench._hear(watched, spec)
+    if found.fault is not None:
+        raise RuntimeError(f"{claim.id} on {spec}: {found.fault}")
+    sites = {
+        site: _numbers(bench._compared(watched, spec, each)) for site, each in (found.measurements or {}).items()
+    }
+    return {"played": _counted(played), "sites": sites}
+
+
+def _watched(claim: Claim, played: list[Listen]) -> Any:
+    """The claim's probe, which also notes what it asks, of the control and of its company."""
+
+    def probe(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
+        inner = claim.probe(ear, rng, effort)
+        answers = None
+        while True:
+            try:
+                asked = next(inner) if answers is None else inner.send(answers)
+            except StopIteration as end:
+                return end.value
+            played.extend(asked)
+            answers = yield asked
+
+    return probe
+
+
+def _counted(played: Sequence[Listen]) -> dict[str, Any]:
+    """What there was to hear: requests, sounds, and for each number of their recipes how many, mean and size."""
+    sounds = [sound for each in played for sound in each.stimuli]
+    distinct = {each.sha256: each for each in sounds}
+    numbers: dict[str, list[float]] = {}
+    for sound in distinct.values():
+        for name, value in _named(sound.truth(), ""):
+            numbers.setdefault(name, []).append(value)
+    asked = {"requests": len(played), "sounds": len(sounds), "distinct": len(distinct)}
+    return asked | {name: _summary(each) for name, each in sorted(numbers.items())}
+
+
+def _named(truth: Any, name: str) -> Iterator[tuple[str, float]]:
+    """Every number of a recipe, by what it is called there; identities and pitches in words are no numbers."""
+    if isinstance(truth, Mapping):
+        for key, each in truth.items():
+            yield from _named(each, str(key))
+    elif isinstance(truth, (list, tuple)):
+        for each in truth:
+            yield from _named(each, name)
+    elif isinstance(truth, (int, float)) and not isinstance(truth, bool):
+        yield name, float(truth)
+
+
+def _numbers(measurement: Measurement) -> dict[str, Any]:
+    """What a measurement says in numbers."""
+    parts = {part.name: _effect(part.effect) for part in measurement.parts}
+    found: dict[str, Any] = {"version": measurement.version, "effect": _effect(measurement.effect), "parts": parts}
+    if measurement.reason is not None:
+        found["reason"] = measurement.reason
+    if measurement.null is not None:
+        found["p"] = measurement.null.p
+    found["figures"] = {name: _summary(figure) for name, figure in sorted(measurement.figures.items())}
+    found["examples"] = [label for label, _ in measurement.sounds]
+    return found
+
+
+def _effect(effect: Effect | None) -> list[float] | None:
+    return None if effect is None else [float(each) for each in (effect.value, effect.low, effect.high, effect.n)]
+
+
+def _summary(figure: Any) -> list[float]:
+    """How many numbers a figure shows, their mean and their root mean square."""
+    numbers = [each for each in _leaves(figure) if math.isfinite(each)]
+    if not numbers:
+        return [0.0]
+    mean = math.fsum(numbers) / len(numbers)
+    return [len(numbers), mean, math.sqrt(math.fsum(each * each for each in numbers) / len(numbers))]
+
+
+def _leaves(figure: Any) -> Iterator[float]:
+    if isinstance(figure, Mapping):
+        for each in figure.values():
+            yield from _leaves(each)
+    elif isinstance(figure, (list, tuple)):
+        for each in figure:
+            yield from _leaves(each)
+    elif isinstance(figure, (int, float, np.number)):
+        yield float(figure)
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return every (claim id, control) that is written down; of a claim that takes long, the first control alone."""
+    return [
+        (claim.id, control.encoder)
+        for claim in claims().values()
+        for control in claim.controls[: 1 if claim.id in LONG else None]
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m testtone.tests.harness.golden",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help="ids of claims; none: all")
+    options = parser.parse_args()
+    known = claims()
+    for name in options.claims:
+        if name not in known:
+            parser.error(f"{name!r} is not a claim; there are {', '.join(known)}")
+    golden: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    with held(1):
+        for name in options.claims or known:
+            own: dict[str, Any] = {}
+            for control in (control for claim, control in pairs() if claim == name):
+                started = time.process_time()
+                own[control] = measured(known[name], control)
+                print(f"{name} on {control}: {time.process_time() - started:.1f} s of CPU", flush=True)
+            golden[name] = own
+            FILE.write_text(text({each: golden[each] for each in sorted(golden) if each in known}), encoding="utf-8")
+
+
+def text(golden: Mapping[str, Any]) -> str:
+    """As the file holds it: nine digits, a line for each list."""
+    raw = json.dumps(_rounded(golden), indent=1)
+    return re.sub(r"\[[^\[\]{}]*\]", lambda found: json.dumps(json.loads(found[0])), raw) + "\n"
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _rounded(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    main()
