@@ -38,7 +38,9 @@ def differences(written, found, *, absolute, relative, path=""):
             )
         ]
     if isinstance(written, float) and isinstance(found, float | int):
-        same = math.isclose(written, found, abs_tol=absolute, rel_tol=relative) or (written != written and found != found)
+        same = math.isclose(written, found, abs_tol=absolute, rel_tol=relative) or (
+            math.isnan(written) and math.isnan(found)
+        )
     else:
         same = written == found
     return [] if same else [f"{path}: {written!r} was written, {found!r} is found"]

@@ -106,8 +106,9 @@ def present(root: Path, work: Path) -> set[str]:
     Raises:
         RuntimeError: if they cannot be collected.
     """
-    files = {each.split("::")[0] for each in Map(work).seconds}
-    command = [sys.executable, "-m", "pytest", *PYTEST, "--collect-only", *sorted(f for f in files if (root / f).exists())]
+    named = {each.split("::")[0] for each in Map(work).seconds}
+    files = sorted(each for each in named if (root / each).exists())
+    command = [sys.executable, "-m", "pytest", *PYTEST, "--collect-only", *files]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the tests cannot be collected: {done.stdout[-500:]}{done.stderr[-500:]}")

@@ -27,8 +27,8 @@ TINY = 1e-5
 LABELS = {"label", "name", "unit", "title", "role", "strict", "dtype", "maxsize", "encoding", "keepdims", "argument"}
 EFFORTS = {"quick", "standard", "thorough"}
 SYMMETRIC = {
-    "min", "max", "minimum", "maximum", "gcd", "hypot", "add", "multiply", "isclose", "allclose", "_spearman", "spearmanr",
-    "corrcoef", "array_equal",
+    "min", "max", "minimum", "maximum", "gcd", "hypot", "add", "multiply", "isclose", "allclose", "_spearman",
+    "spearmanr", "corrcoef", "array_equal",
 }  # fmt: skip
 DROPPED = {
     "abs", "absolute", "angle", "arctanh", "ceil", "conj", "conjugate", "cos", "cumsum", "exp", "exp2", "expm1",
@@ -144,7 +144,8 @@ def _reached(node: ast.AST) -> Iterator[ast.AST]:
             if node.value is not None and not _uncounted(node.target) and not _is_effort(node.value):
                 yield node.value
         case ast.Assign():
-            if not _is_effort(node.value) and not any(_uncounted(each) or ast.unparse(each) == "__all__" for each in node.targets):
+            left_out = any(_uncounted(each) or ast.unparse(each) == "__all__" for each in node.targets)
+            if not left_out and not _is_effort(node.value):
                 yield node.value
         case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
             return
@@ -217,7 +218,7 @@ def _uncounted(target: ast.AST) -> bool:
 def _is_effort(node: ast.expr) -> bool:
     """Whether a table says how much is done at each effort."""
     keys = node.keys if isinstance(node, ast.Dict) else []
-    return EFFORTS <= {each.value for each in keys if isinstance(each, ast.Constant)}
+    return {each.value for each in keys if isinstance(each, ast.Constant)} >= EFFORTS
 
 
 def _is_text(node: ast.expr) -> bool:
