@@ -25,8 +25,10 @@ from typing import Any
 
 import numpy as np
 
+from testtone.models.listening import Listener
 from testtone.models.threads import held
-from testtone.probes.hearing import Ear, Listen, Probe
+from testtone.probes.hearing import Ear, Interview, Listen, Probe, ear_of
+from testtone.probes.margins import Choice, Margin, Recipe, Unfit, Whole
 from testtone.probes.records import Effect, Measurement
 from testtone.tests.check import claims
 from testtone.tests.claim import Claim
@@ -34,6 +36,8 @@ from testtone.tests.trial import Bench
 
 FILE = Path(__file__).parent / "golden.json"
 EFFORT, SEED = "quick", 0
+CASES = 8
+"""Single cases of a claim that a search could put to an encoder."""
 
 ABSOLUTE = 2e-3
 """Effects, ends of intervals and means of figures: a fifth of the hundredth that the README's tables are rounded to."""
@@ -54,10 +58,9 @@ def measured(claim: Claim, spec: str) -> dict[str, Any]:
     found = bench._hear(watched, spec)
     if found.fault is not None:
         raise RuntimeError(f"{claim.id} on {spec}: {found.fault}")
-    sites = {
-        site: _numbers(bench._compared(watched, spec, each)) for site, each in (found.measurements or {}).items()
-    }
-    return {"played": _counted(played), "sites": sites}
+    sites = {site: _numbers(bench._compared(watched, spec, each)) for site, each in (found.measurements or {}).items()}
+    said = {} if claim.margin is None else {"cases": _cases(claim, claim.margin, bench._listener(spec))}
+    return {"played": _counted(played), "sites": sites} | said
 
 
 def _watched(claim: Claim, played: list[Listen]) -> Any:
@@ -75,6 +78,34 @@ def _watched(claim: Claim, played: list[Listen]) -> Any:
             answers = yield asked
 
     return probe
+
+
+def _cases(claim: Claim, margin: Margin, listener: Listener) -> list[Any]:
+    """What the claim says of single cases: the simplest, and some drawn ones. Those that are unfit say nothing."""
+    ear = ear_of(listener, (*claim.beside, *claim.sites))
+    interview = Interview(listener, ear)
+    fields = margin.fields(ear)
+    rng = np.random.default_rng(SEED)
+    recipes: list[Recipe] = [
+        {key: each.simplest if isinstance(each, Whole) else each.values[0] for key, each in fields.items()}
+    ]
+    recipes += [{key: _drawn(each, rng) for key, each in fields.items()} for _ in range(CASES - 1)]
+    found: list[Any] = []
+    for recipe in recipes:
+        try:
+            case = margin.play(ear, recipe, rng, {})
+        except Unfit:
+            found.append({"recipe": recipe, "unfit": True})
+            continue
+        values = case.values(interview.ask(case.requests))
+        heard = [sound for _, sound in case.sounds]
+        said = {site: [value] for site, value in values.items()}
+        found.append({"recipe": recipe, "label": case.label, "margins": said, "sounds": len(heard)})
+    return found
+
+
+def _drawn(field: Whole | Choice, rng: np.random.Generator) -> int | str:
+    return int(rng.integers(field.low, field.high + 1)) if isinstance(field, Whole) else str(rng.choice(field.values))
 
 
 def _counted(played: Sequence[Listen]) -> dict[str, Any]:

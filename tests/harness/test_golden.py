@@ -52,6 +52,7 @@ def test_controls_measure_what_was_written_down(claim, control):
     found = json.loads(json.dumps(golden.measured(claims()[claim], control)))
     apart = differences(written["played"], found["played"], absolute=1e-9, relative=EXACT, path="played")
     apart += differences(written["sites"], found["sites"], absolute=ABSOLUTE, relative=RELATIVE)
+    apart += differences(written.get("cases"), found.get("cases"), absolute=ABSOLUTE, relative=RELATIVE, path="cases")
     assert not apart, "\n".join([*apart, AGAIN.format(claim)])
 
 
