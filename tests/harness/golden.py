@@ -1,4 +1,4 @@
-"""Golden numbers: what every claim's controls measure at ``quick``, seed 0, written down.
+"""Golden numbers: what all controls measure at ``quick``, seed 0, and what is made by makers of sounds.
 
 The controls are references: closed filters, seeded and never trained, whose verdicts are known. Their numbers say that
 the same seed still plays the same sounds and that a probe still makes the same of the same answers. They are no truth:
@@ -19,17 +19,20 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from testtone import stimuli
 from testtone.models.listening import Listener
 from testtone.models.threads import held
 from testtone.probes.hearing import Ear, Interview, Listen, Probe, ear_of
 from testtone.probes.margins import Choice, Margin, Recipe, Unfit, Whole
 from testtone.probes.records import Effect, Measurement
+from testtone.stimuli import music, portraits
+from testtone.stimuli.backgrounds import ensemble
 from testtone.tests.check import claims
 from testtone.tests.claim import Claim
 from testtone.tests.trial import Bench
@@ -169,6 +172,44 @@ def _leaves(figure: Any) -> Iterator[float]:
         yield float(figure)
 
 
+def sounds() -> dict[str, Any]:
+    """Return what those parts of `testtone.stimuli` make that no control hears, or not as they are by default."""
+    made: dict[str, Any] = {}
+    for phases in stimuli.complexes.PHASES:
+        rng = np.random.default_rng(SEED)
+        tone = stimuli.harmonic_complex(220.0, phases=phases, inharmonicity=1e-4, rng=rng)
+        made[f"harmonic complex, {phases} phase"] = _made([tone.truth()])
+    for timbre in sorted(stimuli.TIMBRES):
+        made[f"note, {timbre}"] = _made([stimuli.note(57.0, timbre).truth()])
+    made["a render"] = _made([stimuli.renders.note_render(57.3, 40).truth()])
+    rng = np.random.default_rng(SEED)
+    pieces = [music.piece(rng, seconds=4.0, programs=range(128), tonics=range(12)) for _ in range(12)]
+    pieces += [
+        music.piece(rng, seconds=4.0, programs=range(128), tonics=range(12), quality=quality)
+        for quality in music.QUALITIES
+    ]
+    made["pieces of music"] = _made([asdict(each) for each in pieces])
+    made["ensembles"] = _made(
+        [source.truth() for voices in (1, 3, 5) for source in ensemble(rng, voices=voices).sources]
+    )
+    made["the mixture of the page"] = _made([portraits.mixture()])
+    sound = stimuli.Stimulus.of(stimuli.partial_tone(3000.0, amplitude=0.3), stimuli.Noise(1, rms=0.01), seconds=0.4)
+    for sample_rate in (8000, 44100):
+        seen = portraits.portrait(sound.render(sample_rate), sample_rate)
+        rows = [[int(digit, 16) for digit in row] for row in seen["spectrogram"]["rows"]]
+        low, high = ([int(each) for each in seen["waveform"][end].split()] for end in ("low", "high"))
+        made[f"a portrait at {sample_rate} Hz"] = _made([{**seen["waveform"], "rows": rows, "low": low, "high": high}])
+    return made
+
+
+def _made(recipes: Sequence[Any]) -> dict[str, Any]:
+    numbers: dict[str, list[float]] = {}
+    for recipe in recipes:
+        for name, value in _named(recipe, ""):
+            numbers.setdefault(name, []).append(value)
+    return {name: _summary(each) for name, each in sorted(numbers.items())}
+
+
 def pairs() -> list[tuple[str, str]]:
     """Return every (claim id, control) that is written down; of a claim that takes long, the first control alone."""
     return [
@@ -190,7 +231,8 @@ def main() -> None:
     for name in options.claims:
         if name not in known:
             parser.error(f"{name!r} is not a claim; there are {', '.join(known)}")
-    golden: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    written: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {"claims": {}}
+    golden = written["claims"]
     with held(1):
         for name in options.claims or known:
             own: dict[str, Any] = {}
@@ -199,7 +241,8 @@ def main() -> None:
                 own[control] = measured(known[name], control)
                 print(f"{name} on {control}: {time.process_time() - started:.1f} s of CPU", flush=True)
             golden[name] = own
-            FILE.write_text(text({each: golden[each] for each in sorted(golden) if each in known}), encoding="utf-8")
+            kept = {each: golden[each] for each in sorted(golden) if each in known}
+            FILE.write_text(text({"claims": kept, "sounds": sounds()}), encoding="utf-8")
 
 
 def text(golden: Mapping[str, Any]) -> str:

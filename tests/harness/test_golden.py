@@ -12,7 +12,8 @@ from testtone.tests.check import claims
 from testtone.tests.harness import golden
 from testtone.tests.harness.golden import ABSOLUTE, EXACT, RELATIVE
 
-WRITTEN = json.loads(golden.FILE.read_text(encoding="utf-8"))
+FILE = json.loads(golden.FILE.read_text(encoding="utf-8"))
+WRITTEN = FILE["claims"]
 AGAIN = "if that is meant, raise the version of the probe and run `python -m testtone.tests.harness.golden {}`"
 
 
@@ -54,6 +55,17 @@ def test_controls_measure_what_was_written_down(claim, control):
     apart += differences(written["sites"], found["sites"], absolute=ABSOLUTE, relative=RELATIVE)
     apart += differences(written.get("cases"), found.get("cases"), absolute=ABSOLUTE, relative=RELATIVE, path="cases")
     assert not apart, "\n".join([*apart, AGAIN.format(claim)])
+
+
+def test_sounds_are_made_as_they_were_written_down():
+    found = json.loads(json.dumps(golden.sounds()))
+    assert found.keys() == FILE["sounds"].keys()
+    apart = []
+    for name, written in FILE["sounds"].items():
+        # A portrait is of float32 samples, in few digits.
+        relative = RELATIVE if name.startswith("a portrait") else EXACT
+        apart += differences(written, found[name], absolute=1e-9, relative=relative, path=name)
+    assert not apart, "\n".join([*apart, AGAIN.format("")])
 
 
 def test_every_claim_and_control_was_written_down():
