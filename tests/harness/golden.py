@@ -148,8 +148,10 @@ def _numbers(measurement: Measurement) -> dict[str, Any]:
     return found
 
 
-def _effect(effect: Effect | None) -> list[float] | None:
-    return None if effect is None else [float(each) for each in (effect.value, effect.low, effect.high, effect.n)]
+def _effect(effect: Effect | None) -> list[float | int] | None:
+    if effect is None:
+        return None
+    return [float(effect.value), float(effect.low), float(effect.high), int(effect.n)]
 
 
 def _summary(figure: Any) -> list[float]:

@@ -74,8 +74,11 @@ def test_every_claim_and_control_was_written_down():
 
 
 def test_what_was_written_down_is_what_the_controls_should_say():
+    written = golden.pairs()
     for claim in claims().values():
         for control in claim.controls:
+            if (claim.id, control.encoder) not in written:
+                continue
             site = next(iter(WRITTEN[claim.id][control.encoder]["sites"].values()))
             _, low, high, _ = site["effect"]
             supported, refuted = low > claim.threshold.supported_above, high < claim.threshold.refuted_below
@@ -85,7 +88,7 @@ def test_what_was_written_down_is_what_the_controls_should_say():
 @pytest.mark.parametrize(
     ("written", "found", "said"),
     [
-        ([0.5, 0.4, 0.6, 12.0], [0.51, 0.4, 0.6, 12.0], r"\[0\]"),
+        ([0.5, 0.4, 0.6, 12], [0.51, 0.4, 0.6, 12], r"\[0\]"),
         ({"a": [0.5]}, {"b": [0.5]}, "only one"),
         (["A4 sine"], ["A4 harmonic"], "sine"),
         (3, 4, "3 was written"),
@@ -101,5 +104,5 @@ def test_a_difference_is_told(written, found, said):
 
 
 def test_what_another_machine_does_to_a_number_is_no_difference():
-    assert not differences([0.5, 0.4, 0.6, 12.0], [0.5001, 0.4, 0.6, 12.0], absolute=ABSOLUTE, relative=RELATIVE)
+    assert not differences([0.5, 0.4, 0.6, 12], [0.5001, 0.4, 0.6, 12], absolute=ABSOLUTE, relative=RELATIVE)
     assert not differences([1000.0, math.nan], [1000.5, math.nan], absolute=ABSOLUTE, relative=RELATIVE)
