@@ -287,6 +287,27 @@ def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) 
     assert why in found.reason
 
 
+@pytest.mark.parametrize(("share", "linear"), [(0.0, True), (0.0098, True), (0.0102, False), (0.5, False)])
+@pytest.mark.parametrize("what", ["twice", "together", "inverted"])
+def test_a_code_is_linear_at_rest_if_all_that_it_misses_is_20_db_down(what: str, share: float, linear: bool) -> None:
+    """Answers to one sound, twice it, it upside down and two sounds at once; one of them misses by a share of power."""
+    rng = np.random.default_rng(0)
+    soft = complex_normal(rng, 4, 3, 5)
+    right = {"inverted": -soft, "twice": 2 * soft, "together": soft + np.roll(soft, -1, axis=0)}
+    # The odd part of an answer with an even part of power p is as it was: the two differ by both halves.
+    odd, even = soft, math.sqrt(share) * soft
+    wrong = dict(right)
+    if what == "inverted":
+        wrong = {"inverted": -odd + even, "twice": 2 * (odd + even), "together": None}
+        wrong["together"] = (odd + even) + np.roll(odd + even, -1, axis=0)
+        soft = odd + even
+    else:
+        wrong[what] = right[what] * (1 + math.sqrt(share))
+    found = alias_lines.Derivative.of(soft, **wrong)
+    assert found.missed == pytest.approx(share, rel=1e-9, abs=1e-25)
+    assert found.exists == linear
+
+
 @pytest.mark.parametrize("even", [0.0, 3.0], ids=["odd", "odd and even"])
 def test_responses_are_what_each_member_adds(even: float) -> None:
     """A code that multiplies by known numbers, and adds what does not turn with the sound, gives back the numbers."""
