@@ -325,6 +325,19 @@ def test_responses_are_what_each_member_adds(even: float) -> None:
         assert np.isnan(np.delete(found[index], members[index], axis=0)).all()
 
 
+@pytest.mark.parametrize(("effect", "p"), [(-0.5, 1.0), (0.0, 0.5), (0.5, 0.01)])
+def test_the_null_deals_answers_to_other_members(effect: float, p: float) -> None:
+    """Of 99 deals about half reach a correlation of 0, all reach one far below it, none one far above."""
+    rng = np.random.default_rng(0)
+    hz, rho, r2, power = rng.random((4, 8, 12))
+    family: Any = SimpleNamespace(rho=rho, r2=r2, power=power)
+    play: Any = SimpleNamespace(effort="quick")
+    reached: Any = SimpleNamespace(value=effect)
+    null = unequal_and_predictable._Play._null(play, [family], hz, reached, rng)
+    assert null.draws == 99
+    assert null.p == pytest.approx(p, abs=0.15 if effect == 0.0 else 1e-9)
+
+
 def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, rng = alias_lines.responses, np.random.default_rng(0)
     monkeypatch.setattr(alias_lines, "responses", lambda *args: rng.permuted(plain(*args), axis=1))

@@ -299,6 +299,8 @@ def test_both_conditions_together_say_more_only_where_both_are_needed() -> None:
     assert advantage(np.minimum(sep, stab), sep, stab) > 0.2
     assert advantage(sep, sep, stab) < -0.2
     assert advantage(np.maximum(sep, stab), sep, stab) < -0.1
+    # A condition that all meet alike goes with nothing.
+    assert advantage(-stab, np.ones(400), stab) == pytest.approx(-1.0)
 
 
 def test_members_of_the_zoo_lie_side_by_side() -> None:
