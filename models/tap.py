@@ -209,6 +209,11 @@ def tap(
     Raises:
         TypeError: if `module` is not a torch module.
         ValueError: if a name is not one of its modules, or another argument cannot be; the message has close matches.
+
+    >>> model = nn.Sequential(nn.Conv1d(1, 8, 8, stride=4), nn.ELU(), nn.Conv1d(8, 4, 16, stride=8))
+    >>> encoder = tap(model, sample_rate=16_000, first_conv="0", latent="2")
+    >>> {site: tuple(activation.shape) for site, activation in encoder.listen(torch.zeros(2, 16_000)).items()}
+    {'first_conv': (2, 8, 3999), 'latent': (2, 4, 498)}
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is a {type(module).__name__}; it must be a torch.nn.Module")

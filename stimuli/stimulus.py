@@ -30,6 +30,12 @@ class Stimulus:
     """Sources that sound together for ``seconds``, with raised-cosine ramps of ``ramp_seconds`` at both ends.
 
     ``label`` and ``chord`` are for people; they change neither the samples nor the hash. Without sources it is silence.
+
+    >>> from testtone.stimuli import Stimulus, partial_tone
+    >>> low = Stimulus(sources=(partial_tone(440.0, amplitude=0.1),), seconds=0.5)
+    >>> high = Stimulus(sources=(partial_tone(660.0, amplitude=0.1),), seconds=0.5)
+    >>> (low + high).render(24_000).shape
+    (12000,)
     """
 
     sources: tuple[Source, ...]

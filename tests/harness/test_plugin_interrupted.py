@@ -175,7 +175,7 @@ def test_the_next_run_says_what_was_left_and_takes_it_away_when_it_has_found_it_
     some.stdout.fnmatch_lines([f"*a run before this one did not end; *recover *{JOURNAL} -o report-recovered.html"])
     assert (killed.path / JOURNAL).exists(), "what it holds of other claims would be lost"
     other = check(killed, "--claims-report=report.html", "--claims-seed=1", "test_toys.py")
-    assert other.ret == some.ret
+    other.stdout.fnmatch_lines(["report: *"])
     assert (killed.path / JOURNAL).exists(), "it holds what another seed gave"
     check(killed, "--claims-report=report.html", "test_toys.py")
     assert not (killed.path / JOURNAL).exists()
