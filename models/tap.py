@@ -225,6 +225,10 @@ def tap(
     taps = {site: target for site, target in asked.items() if target is not None}
     if not set(taps) & set(SITES):
         raise ValueError(f"no site is named; give at least one of {', '.join(SITES)} the name of a module")
+    if strides is not None and not (strides and all(each == int(each) and each >= 1 for each in strides)):
+        raise ValueError(f"strides={strides} must be whole numbers of at least 1, one or more")
+    if input_samples is not None and (input_samples != int(input_samples) or input_samples < 1):
+        raise ValueError(f"input_samples={input_samples} must be a whole number of samples, 1 or more")
     known = [found for found, _ in module.named_modules()]
     for site, target in taps.items():
         if target not in known:

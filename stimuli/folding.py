@@ -159,4 +159,6 @@ def fold(hz: float, rate: float) -> float:
     """
     if not rate > 0:
         raise ValueError(f"rate={rate!r} must be positive (Hz)")
+    if not math.isfinite(hz):
+        raise ValueError(f"hz={hz!r} must be finite (Hz)")
     return abs(hz - rate * round(hz / rate))

@@ -65,7 +65,14 @@ class Stimulus:
 
     @classmethod
     def from_truth(cls, truth: Mapping[str, Any]) -> "Stimulus":
-        """Return the stimulus that ``truth()`` describes: a sound in a report can be played again."""
+        """Return the stimulus that ``truth()`` describes: a sound in a report can be played again.
+
+        Raises:
+            ValueError: if something is missing, or no sound is like that.
+        """
+        missing = [key for key in ("sources", "seconds", "ramp_seconds", "label", "chord") if key not in truth]
+        if missing:
+            raise ValueError(f"truth lacks {', '.join(missing)}; give what Stimulus.truth() returned, whole")
         sources = tuple(_source(each) for each in truth["sources"])
         return cls(sources, truth["seconds"], truth["ramp_seconds"], truth["label"], truth["chord"])
 
