@@ -13,8 +13,9 @@ that the linear layers receive and the last hidden layer are two sites.
 
 Longer clips are heard densely. The first convolution and five modules run over the whole clip, which leaves a frame
 every 729 samples (30.25 Hz). The last four modules look at windows of 81 such frames, one around each frame; a window
-is padded as a clip would be. Frame 40 of a clip of exactly 59 049 samples is the network of the paper; frames nearer to
-an edge see zeros in place of the frames beyond it, as `margin_seconds` says.
+is padded as a clip would be, and what windows have in common is computed once (`overlaps`). Frame 40 of a clip of
+exactly 59 049 samples is the network of the paper; frames nearer to an edge see zeros in place of the frames beyond it,
+as `margin_seconds` says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from . import overlaps
 from .ablation import AblatedEncoder, linear_at_rest
 from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .quantisers import calibration_waveforms
@@ -182,14 +184,15 @@ class SampleCNNEncoder:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
         """
         with torch.no_grad():
+            layers = self._layers()
             # Clip by clip: a clip's activations fit a processor's cache, and no other clip can touch its last bits.
-            clips = [self._forward(clip[None]) for clip in _as_input(waveforms, self.device)]
+            clips = [self._forward(clip[None], layers) for clip in _as_input(waveforms, self.device)]
             return {site: torch.cat([clip[site] for clip in clips]).cpu() for site in clips[0]}
 
     def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
         """Return the sites of `listen` as functions of `waveforms` that can be differentiated."""
         with torch.enable_grad():
-            return self._forward(_as_input(waveforms, self.device))
+            return self._forward(_as_input(waveforms, self.device), self._layers())
 
     def ablated(self, *, full_rate: bool, linear: bool) -> AblatedEncoder | None:
         """Return stack_end and latent of the same weights with rectifiers and pools as they stand at rest.
@@ -202,7 +205,7 @@ class SampleCNNEncoder:
 
         def rest(model: nn.Module) -> None:
             assert isinstance(model, SampleCNN)
-            SampleCNNEncoder(model, name=self.name)._forward(torch.zeros(1, 2 * SAMPLES, device=self.device))
+            SampleCNNEncoder(model, name=self.name)._window_by_window(torch.zeros(1, 2 * SAMPLES, device=self.device))
 
         inner = SampleCNNEncoder(linear_at_rest(self.model, rest), name=f"{self.name} (linear)")  # type: ignore[arg-type]
         sites = ("stack_end", "latent")
@@ -212,16 +215,30 @@ class SampleCNNEncoder:
             frame_rates={site: self.frame_rates[site] for site in sites},
             margin_seconds={site: self.margin_seconds[site] for site in sites},
             function=lambda samples: {
-                site: values for site, values in inner._forward(samples).items() if site in sites
+                site: values for site, values in inner._window_by_window(samples).items() if site in sites
             },
             device=self.device,
         )
 
-    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
+    def _layers(self) -> list[overlaps.Layer]:
+        """Return the convolutions of the nine modules and the one of one tap, each with its batch norm folded in."""
+        return [overlaps.folded(module[0], module[1]) for module in self.module[1:]]
+
+    def _forward(self, samples: Tensor, layers: Sequence[overlaps.Layer]) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""
-        batch, length = samples.shape
-        whole = nn.functional.pad(samples, (0, -length % HOP))[:, None]
-        first = self._first_conv(whole)
+        first = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+        frames = self._first_norm(first)
+        for layer in layers[:DENSE_MODULES]:
+            frames = overlaps.pooled(frames, layer)
+        ends = overlaps.ends(frames, layers[DENSE_MODULES:-1])
+        latents = nn.functional.conv1d(ends, *layers[-1]).relu_()
+        hidden = self.model.hidden(latents.transpose(1, 2)).transpose(1, 2)
+        return self._sites(samples, first, ends, latents, hidden)
+
+    def _window_by_window(self, samples: Tensor) -> dict[str, Tensor]:
+        """Return the same, each window through all of its layers: for layers that were replaced by others."""
+        batch = len(samples)
+        first = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
         frames = self._dense(self._first_norm(first))
         windows = nn.functional.pad(frames, (WINDOW // 2, WINDOW // 2)).unfold(2, WINDOW, 1)
         windows = windows.transpose(1, 2).flatten(0, 1)  # (batch frames) channels WINDOW
@@ -232,12 +249,13 @@ class SampleCNNEncoder:
         def timed(vectors: Tensor) -> Tensor:
             return vectors.reshape(batch, -1, vectors.shape[1]).transpose(1, 2)
 
-        return {
-            "first_conv": first[..., : math.ceil(length / 3)].clone(),
-            "stack_end": timed(ends),
-            "latent": timed(latents),
-            "quantised": timed(hidden),
-        }
+        return self._sites(samples, first, timed(ends), timed(latents), timed(hidden))
+
+    def _sites(
+        self, samples: Tensor, first: Tensor, ends: Tensor, latents: Tensor, hidden: Tensor
+    ) -> dict[str, Tensor]:
+        heard = first[..., : math.ceil(samples.shape[1] / 3)].clone()
+        return {"first_conv": heard, "stack_end": ends, "latent": latents, "quantised": hidden}
 
 
 def trained(*, path: str | Path | None = None) -> SampleCNNEncoder:
