@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -284,6 +285,23 @@ def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) 
     assert not found.not_applicable
     assert found.reason is not None
     assert why in found.reason
+
+
+@pytest.mark.parametrize("even", [0.0, 3.0], ids=["odd", "odd and even"])
+def test_responses_are_what_each_member_adds(even: float) -> None:
+    """A code that multiplies by known numbers, and adds what does not turn with the sound, gives back the numbers."""
+    rng = np.random.default_rng(1)
+    members = [np.array([0, 2]), np.array([1, 2])]
+    drawn = [complex_normal(rng, 2) for _ in members]
+    truth = complex_normal(rng, 2, 2, 5)
+    # 'clips channels classes': clip k holds the k-th chosen member of every class.
+    answers = np.stack([truth[index] * drawn[index][:, None] for index in range(2)], axis=-1)
+    alone: Any = SimpleNamespace(members=np.array(members), drawn=drawn)
+    found = alias_lines.responses(alone, answers + even, even - answers if even else None)
+    assert found.shape == (2, 3, 5)
+    for index in range(2):
+        np.testing.assert_allclose(found[index, members[index]], truth[index], rtol=1e-12)
+        assert np.isnan(np.delete(found[index], members[index], axis=0)).all()
 
 
 def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
