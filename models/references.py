@@ -60,6 +60,8 @@ class ReferenceEncoder:
     """Centre frequency of each channel in Hz, where a channel has one."""
     reference: bool = True
     parameters: int = 0
+    strided_kernels: tuple[Floats, ...] | None = field(default=None, repr=False)
+    """What is heard before the stride, 'out in taps', where that is all there is to it."""
 
     @property
     def frame_rates(self) -> dict[str, float]:

@@ -217,6 +217,44 @@ class SampleCNNEncoder:
             device=self.device,
         )
 
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...]:
+        """What is heard before each stride of three, 'out in taps': convolution and batch norm, then the mean of a pool.
+
+        A maximum has no kernel; the mean stands for it, as in the linear variant.
+        """
+        kernels = [_normed(self._first_conv, self._first_norm[0])]
+        for module in self._dense:
+            own = _normed(module[0], module[1])
+            kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
+        return tuple(kernels)
+
+    def by_layer(self) -> AblatedEncoder:
+        """Return an encoder whose sites are the first convolution and the modules behind it that run along the clip.
+
+        'layer 1' is the convolution, the others are what a pool and its ReLU give.
+        """
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            values = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+            sites = {"layer 1": values[..., : math.ceil(samples.shape[1] / 3)].clone()}
+            values = self._first_norm(values)
+            for count, module in enumerate(self._dense, start=2):
+                values = module(values)
+                sites[f"layer {count}"] = values[..., : math.ceil(samples.shape[1] / 3**count)].clone()
+            return sites
+
+        names = [f"layer {count}" for count in range(1, 2 + DENSE_MODULES)]
+        reach = sum(3**level for level in range(1, 1 + DENSE_MODULES)) / SAMPLE_RATE
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates={name: SAMPLE_RATE / 3**count for count, name in enumerate(names, start=1)},
+            margin_seconds=dict.fromkeys(names, (reach, reach)),
+            function=function,
+            device=self.device,
+        )
+
     def _forward(self, samples: Tensor) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""
         batch, length = samples.shape
@@ -310,6 +348,13 @@ def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
 def untrained_gain(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
     """Return `untrained` with the initialisation with gain."""
     return untrained(init="gain", seed=seed, **options)
+
+
+def _normed(convolution: Any, norm: Any) -> NDArray[np.float64]:
+    """Return a convolution's correlations with the gains of the batch norm behind it, 'out in taps'."""
+    gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    kernels: NDArray[np.float64] = (convolution.weight.double() * gain[:, None, None]).cpu().numpy().copy()
+    return kernels
 
 
 def _calibrate(model: SampleCNN) -> None:
