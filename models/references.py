@@ -230,7 +230,7 @@ def holistic_features(
         return np.cos(shape @ weights + offsets).swapaxes(1, 2)
 
     return ReferenceEncoder(
-        name=_name("holistic-features", scale=(scale, FEATURE_SCALE), seed=(seed, 0)),
+        name=_name("holistic-features", features=(features, 256), scale=(scale, FEATURE_SCALE), seed=(seed, 0)),
         sample_rate=sample_rate,
         hop=hop,
         margin=bank.margin,

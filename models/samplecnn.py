@@ -72,24 +72,26 @@ class SampleCNN(nn.Module):
 
     Args:
         tags: number of tags.
+        width: channels of its convolutions but the last, re `WIDTHS`; what the linear layers receive stays as it is.
     """
 
-    def __init__(self, *, tags: int) -> None:
+    def __init__(self, *, tags: int, width: float = 1.0) -> None:
         super().__init__()
+        widths = [max(1, round(width * each)) for each in WIDTHS]
         first = nn.Sequential(
-            nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0], momentum=MOMENTUM), nn.ReLU()
+            nn.Conv1d(1, widths[0], 3, stride=3), nn.BatchNorm1d(widths[0], momentum=MOMENTUM), nn.ReLU()
         )
         modules = [
             # The pool comes before the ReLU, which is the same to the bit and rectifies a third as much.
             nn.Sequential(
-                nn.Conv1d(below, width, 3, padding=1),
-                nn.BatchNorm1d(width, momentum=MOMENTUM),
+                nn.Conv1d(below, above, 3, padding=1),
+                nn.BatchNorm1d(above, momentum=MOMENTUM),
                 nn.MaxPool1d(3),
                 nn.ReLU(),
             )
-            for below, width in pairwise(WIDTHS)
+            for below, above in pairwise(widths)
         ]
-        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
+        mixing = nn.Sequential(nn.Conv1d(widths[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
         self.stack = nn.Sequential(first, *modules, mixing)
         self.hidden = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
         self.output = nn.Linear(HIDDEN, tags)
@@ -219,7 +221,7 @@ class SampleCNNEncoder:
 
     @cached_property
     def strided_kernels(self) -> tuple[NDArray[np.float64], ...]:
-        """What is heard before each stride of three, 'out in taps': convolution and batch norm, then the mean of a pool.
+        """What is heard before each stride, 'out in taps': convolution and batch norm, then the mean of a pool.
 
         A maximum has no kernel; the mean stands for it, as in the linear variant.
         """
@@ -319,7 +321,9 @@ def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
     return model, tags
 
 
-def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN) -> SampleCNNEncoder:
+def untrained(
+    *, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN, width: float = 1.0
+) -> SampleCNNEncoder:
     """Return SampleCNN as it is before training.
 
     Args:
@@ -329,10 +333,15 @@ def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, ga
             would be deaf: its biases outweigh what any sound moves a hundred thousand times (measured at the latent).
         seed: of the weights. Global generators are left as they were.
         gain: of the initialisation with gain.
+        width: channels of the convolutions re `WIDTHS`.
     """
     name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
+    if not 0 < width < 100:
+        raise ValueError(f"width={width} must be positive and less than 100 (1: the network as it is)")
+    if width != 1.0:
+        name += f"(width={width:g})"
     with own_random_numbers(seed):
-        model = SampleCNN(tags=1)
+        model = SampleCNN(tags=1, width=width)
     if init == "gain":
         draw_with_gain(model, gain=gain, seed=seed)
     else:

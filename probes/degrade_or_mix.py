@@ -29,8 +29,7 @@ Parts     The table of two by two. Downsampling alone: the linear twin at full r
           them; there all partials share one line. Layer by layer, where the encoder tells its strided layers (not at
           quick): R2 of some members of each class from each layer's output, each at the line onto which the strides so
           far fold it; as an effect, R2(first strided layer) - R2(here). Two-tone intermodulation: share of the code's
-          power
-          off the lines of the two tones.
+          power off the lines of the two tones.
 Interval  two-way jackknife over alias classes, 12, and blocks of sounds, 16: members of a class compete for the same
           channels, so a class is the unit; and a loud sound is bent more in all classes at once.
 Null      which sound had which amplitudes, permuted: R2 as is falls to 0, and the effect to its largest value; p is the
