@@ -392,6 +392,26 @@ def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) 
     assert why in found.reason
 
 
+@pytest.mark.parametrize(
+    ("strides", "lowest_hz", "highest_hz"), [((2, 4, 5, 8), 150.0, 400.0), ((2, 4, 5, 2), 600.0, 1500.0)]
+)
+def test_a_dense_note_has_harmonics_that_the_frames_can_follow(
+    strides: tuple[int, ...], lowest_hz: float, highest_hz: float
+) -> None:
+    """A voice at 75 frames/s; where a class lies wider (300 frames/s), two to five times the frame rate."""
+    chain = Chain(24_000, strides)
+    hz = np.tile(np.arange(100.0, 12_000.0), (20, 1))
+    power = alias_classes.FAMILIES["harmonic"](hz, np.random.default_rng(0), chain)
+    for row in power:
+        peaks = hz[0, 1:-1][(row[1:-1] > row[:-2]) & (row[1:-1] >= row[2:])]
+        apart = np.median(np.diff(peaks))
+        assert lowest_hz - 1 <= apart <= highest_hz + 1
+        assert np.abs(peaks / apart - np.round(peaks / apart)).max() < 0.2
+        # Half way between two harmonics: 20 dB less than at them.
+        half_way = np.interp(peaks[5] + apart / 2, hz[0], 10 * np.log10(row))
+        assert half_way == pytest.approx(10 * np.log10(row[hz[0] == peaks[5]][0]) - 20, abs=1.5)
+
+
 @pytest.mark.parametrize(("share", "linear"), [(0.0, True), (0.0098, True), (0.0102, False), (0.5, False)])
 @pytest.mark.parametrize("what", ["twice", "together", "inverted"])
 def test_a_code_is_linear_at_rest_if_all_that_it_misses_is_20_db_down(what: str, share: float, linear: bool) -> None:
