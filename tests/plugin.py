@@ -6,6 +6,7 @@ pytest and the standard library only; what needs an encoder is imported when a c
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
@@ -341,8 +342,13 @@ def _end_in_order(config: pytest.Config) -> None:
         raise Terminated("SIGTERM")
 
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, end)
-        config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL) and None)
+        config.add_cleanup(functools.partial(_signalled, signal.signal(signal.SIGTERM, end)))
+
+
+def _signalled(handler: Any) -> None:
+    import signal
+
+    signal.signal(signal.SIGTERM, handler)
 
 
 def _restore(previous: pytest.Config | None) -> None:

@@ -18,7 +18,10 @@ def modules() -> Iterator[ModuleType]:
         yield package
         for each in pkgutil.walk_packages(package.__path__, f"{name}."):
             # What ships beside the folders that stay at home.
-            if not {"harness", "mutation", "benchmarks"} & set(each.name.split(".")) and "registration" not in each.name:
+            if (
+                not {"harness", "mutation", "benchmarks"} & set(each.name.split("."))
+                and "registration" not in each.name
+            ):
                 yield importlib.import_module(each.name)
 
 
