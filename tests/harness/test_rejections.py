@@ -103,9 +103,5 @@ def test_a_message_says_which_argument_it_was(row: dict[str, str]) -> None:
     assert given & set(re.findall(r"[\w.-]+", row["says"].replace("=", " "))), row
 
 
-ARGUMENTS = set(re.findall(r"(\w+)(?:: |=)", public.LIST.read_text(encoding="utf-8"))) | {
-    "audio",
-    "site",
-    "listen",
-    "hz",
-}
+PARAMETERS = re.findall(r"(\w+)(?:: |=)", public.LIST.read_text(encoding="utf-8"))
+ARGUMENTS = set(PARAMETERS) | {"audio", "hz", "peak", "site"}
