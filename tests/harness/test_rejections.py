@@ -104,4 +104,4 @@ def test_a_message_says_which_argument_it_was(row: dict[str, str]) -> None:
 
 
 PARAMETERS = re.findall(r"(\w+)(?:: |=)", public.LIST.read_text(encoding="utf-8"))
-ARGUMENTS = set(PARAMETERS) | {"audio", "hz", "peak", "site"}
+ARGUMENTS = set(PARAMETERS) | {"audio", "hz", "listen", "peak", "site", "stimulus"}
