@@ -13,8 +13,9 @@ that the linear layers receive and the last hidden layer are two sites.
 
 Longer clips are heard densely. The first convolution and five modules run over the whole clip, which leaves a frame
 every 729 samples (30.25 Hz). The last four modules look at windows of 81 such frames, one around each frame; a window
-is padded as a clip would be. Frame 40 of a clip of exactly 59 049 samples is the network of the paper; frames nearer to
-an edge see zeros in place of the frames beyond it, as `margin_seconds` says.
+is padded as a clip would be, and what windows have in common is computed once (`overlaps`). Frame 40 of a clip of
+exactly 59 049 samples is the network of the paper; frames nearer to an edge see zeros in place of the frames beyond it,
+as `margin_seconds` says.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from . import overlaps
 from .ablation import AblatedEncoder, linear_at_rest
 from .initialisation import draw_with_gain, own_random_numbers, twin_name
 from .quantisers import calibration_waveforms
@@ -72,24 +74,26 @@ class SampleCNN(nn.Module):
 
     Args:
         tags: number of tags.
+        width: channels of its convolutions but the last, re `WIDTHS`; what the linear layers receive stays as it is.
     """
 
-    def __init__(self, *, tags: int) -> None:
+    def __init__(self, *, tags: int, width: float = 1.0) -> None:
         super().__init__()
+        widths = [max(1, round(width * each)) for each in WIDTHS]
         first = nn.Sequential(
-            nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0], momentum=MOMENTUM), nn.ReLU()
+            nn.Conv1d(1, widths[0], 3, stride=3), nn.BatchNorm1d(widths[0], momentum=MOMENTUM), nn.ReLU()
         )
         modules = [
             # The pool comes before the ReLU, which is the same to the bit and rectifies a third as much.
             nn.Sequential(
-                nn.Conv1d(below, width, 3, padding=1),
-                nn.BatchNorm1d(width, momentum=MOMENTUM),
+                nn.Conv1d(below, above, 3, padding=1),
+                nn.BatchNorm1d(above, momentum=MOMENTUM),
                 nn.MaxPool1d(3),
                 nn.ReLU(),
             )
-            for below, width in pairwise(WIDTHS)
+            for below, above in pairwise(widths)
         ]
-        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
+        mixing = nn.Sequential(nn.Conv1d(widths[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
         self.stack = nn.Sequential(first, *modules, mixing)
         self.hidden = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
         self.output = nn.Linear(HIDDEN, tags)
@@ -182,14 +186,15 @@ class SampleCNNEncoder:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
         """
         with torch.no_grad():
+            layers = self._layers()
             # Clip by clip: a clip's activations fit a processor's cache, and no other clip can touch its last bits.
-            clips = [self._forward(clip[None]) for clip in _as_input(waveforms, self.device)]
+            clips = [self._forward(clip[None], layers) for clip in _as_input(waveforms, self.device)]
             return {site: torch.cat([clip[site] for clip in clips]).cpu() for site in clips[0]}
 
     def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
         """Return the sites of `listen` as functions of `waveforms` that can be differentiated."""
         with torch.enable_grad():
-            return self._forward(_as_input(waveforms, self.device))
+            return self._forward(_as_input(waveforms, self.device), self._layers())
 
     def ablated(self, *, full_rate: bool, linear: bool) -> AblatedEncoder | None:
         """Return stack_end and latent of the same weights with rectifiers and pools as they stand at rest.
@@ -202,7 +207,7 @@ class SampleCNNEncoder:
 
         def rest(model: nn.Module) -> None:
             assert isinstance(model, SampleCNN)
-            SampleCNNEncoder(model, name=self.name)._forward(torch.zeros(1, 2 * SAMPLES, device=self.device))
+            SampleCNNEncoder(model, name=self.name)._window_by_window(torch.zeros(1, 2 * SAMPLES, device=self.device))
 
         inner = SampleCNNEncoder(linear_at_rest(self.model, rest), name=f"{self.name} (linear)")  # type: ignore[arg-type]
         sites = ("stack_end", "latent")
@@ -212,16 +217,68 @@ class SampleCNNEncoder:
             frame_rates={site: self.frame_rates[site] for site in sites},
             margin_seconds={site: self.margin_seconds[site] for site in sites},
             function=lambda samples: {
-                site: values for site, values in inner._forward(samples).items() if site in sites
+                site: values for site, values in inner._window_by_window(samples).items() if site in sites
             },
             device=self.device,
         )
 
-    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...]:
+        """What is heard before each stride, 'out in taps': convolution and batch norm, then the mean of a pool.
+
+        A maximum has no kernel; the mean stands for it, as in the linear variant.
+        """
+        kernels = [_normed(self._first_conv, self._first_norm[0])]
+        for module in self._dense:
+            own = _normed(module[0], module[1])
+            kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
+        return tuple(kernels)
+
+    def by_layer(self) -> AblatedEncoder:
+        """Return an encoder whose sites are the first convolution and the modules behind it that run along the clip.
+
+        'layer 1' is the convolution, the others are what a pool and its ReLU give.
+        """
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            values = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+            sites = {"layer 1": values[..., : math.ceil(samples.shape[1] / 3)].clone()}
+            values = self._first_norm(values)
+            for count, module in enumerate(self._dense, start=2):
+                values = module(values)
+                sites[f"layer {count}"] = values[..., : math.ceil(samples.shape[1] / 3**count)].clone()
+            return sites
+
+        names = [f"layer {count}" for count in range(1, 2 + DENSE_MODULES)]
+        reach = sum(3**level for level in range(1, 1 + DENSE_MODULES)) / SAMPLE_RATE
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates={name: SAMPLE_RATE / 3**count for count, name in enumerate(names, start=1)},
+            margin_seconds=dict.fromkeys(names, (reach, reach)),
+            function=function,
+            device=self.device,
+        )
+
+    def _layers(self) -> list[overlaps.Layer]:
+        """Return the convolutions of the nine modules and the one of one tap, each with its batch norm folded in."""
+        return [overlaps.folded(module[0], module[1]) for module in self.module[1:]]
+
+    def _forward(self, samples: Tensor, layers: Sequence[overlaps.Layer]) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""
-        batch, length = samples.shape
-        whole = nn.functional.pad(samples, (0, -length % HOP))[:, None]
-        first = self._first_conv(whole)
+        first = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+        frames = self._first_norm(first)
+        for layer in layers[:DENSE_MODULES]:
+            frames = overlaps.pooled(frames, layer)
+        ends = overlaps.ends(frames, layers[DENSE_MODULES:-1])
+        latents = nn.functional.conv1d(ends, *layers[-1]).relu_()
+        hidden = self.model.hidden(latents.transpose(1, 2)).transpose(1, 2)
+        return self._sites(samples, first, ends, latents, hidden)
+
+    def _window_by_window(self, samples: Tensor) -> dict[str, Tensor]:
+        """Return the same, each window through all of its layers: for layers that were replaced by others."""
+        batch = len(samples)
+        first = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
         frames = self._dense(self._first_norm(first))
         windows = nn.functional.pad(frames, (WINDOW // 2, WINDOW // 2)).unfold(2, WINDOW, 1)
         windows = windows.transpose(1, 2).flatten(0, 1)  # (batch frames) channels WINDOW
@@ -232,12 +289,13 @@ class SampleCNNEncoder:
         def timed(vectors: Tensor) -> Tensor:
             return vectors.reshape(batch, -1, vectors.shape[1]).transpose(1, 2)
 
-        return {
-            "first_conv": first[..., : math.ceil(length / 3)].clone(),
-            "stack_end": timed(ends),
-            "latent": timed(latents),
-            "quantised": timed(hidden),
-        }
+        return self._sites(samples, first, timed(ends), timed(latents), timed(hidden))
+
+    def _sites(
+        self, samples: Tensor, first: Tensor, ends: Tensor, latents: Tensor, hidden: Tensor
+    ) -> dict[str, Tensor]:
+        heard = first[..., : math.ceil(samples.shape[1] / 3)].clone()
+        return {"first_conv": heard, "stack_end": ends, "latent": latents, "quantised": hidden}
 
 
 def trained(*, path: str | Path | None = None) -> SampleCNNEncoder:
@@ -281,7 +339,9 @@ def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
     return model, tags
 
 
-def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN) -> SampleCNNEncoder:
+def untrained(
+    *, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN, width: float = 1.0
+) -> SampleCNNEncoder:
     """Return SampleCNN as it is before training.
 
     Args:
@@ -291,10 +351,15 @@ def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, ga
             would be deaf: its biases outweigh what any sound moves a hundred thousand times (measured at the latent).
         seed: of the weights. Global generators are left as they were.
         gain: of the initialisation with gain.
+        width: channels of the convolutions re `WIDTHS`.
     """
     name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
+    if not 0 < width < 100:
+        raise ValueError(f"width={width} must be positive and less than 100 (1: the network as it is)")
+    if width != 1.0:
+        name += f"(width={width:g})"
     with own_random_numbers(seed):
-        model = SampleCNN(tags=1)
+        model = SampleCNN(tags=1, width=width)
     if init == "gain":
         draw_with_gain(model, gain=gain, seed=seed)
     else:
@@ -310,6 +375,13 @@ def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
 def untrained_gain(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
     """Return `untrained` with the initialisation with gain."""
     return untrained(init="gain", seed=seed, **options)
+
+
+def _normed(convolution: Any, norm: Any) -> NDArray[np.float64]:
+    """Return a convolution's correlations with the gains of the batch norm behind it, 'out in taps'."""
+    gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    kernels: NDArray[np.float64] = (convolution.weight.double() * gain[:, None, None]).cpu().numpy().copy()
+    return kernels
 
 
 def _calibrate(model: SampleCNN) -> None:

@@ -15,10 +15,21 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .ablation import AblatedEncoder, can_be_spread, derivative_at_rest, mean_pools, without_strides
+from .ablation import (
+    AblatedEncoder,
+    can_be_spread,
+    derivative_at_rest,
+    hop_of,
+    mean_pools,
+    strided,
+    without_strides,
+)
+from .initialisation import effective_weight
 from .protocol import CODES, SITES
 from .weights import sha256_of_state
 
@@ -129,6 +140,55 @@ class TappedEncoder:
             },
             margin_seconds={k: v for k, v in getattr(self, "margin_seconds", {}).items() if k in names.values()},
             function=derivative_at_rest(function) if linear else function,
+            device=self.device,
+        )
+
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...] | None:
+        """The chain's strided convolutions, correlations 'out in taps'; None where a pool strides, or none is known."""
+        strides = getattr(self, "strides", None)
+        if strides is None or not isinstance(self.module, nn.Sequential):
+            return None
+        layers = [inner for inner in self.module.modules() if hop_of(inner) > 1 and not list(inner.children())]
+        plain = [layer for layer in layers if isinstance(layer, nn.Conv1d) and layer.groups == 1]
+        if len(plain) < len(layers) or tuple(hop_of(layer) for layer in plain) != tuple(strides):
+            return None
+        return tuple(_spread(effective_weight(layer).double().cpu().numpy(), layer.dilation[0]) for layer in plain)
+
+    def by_layer(self) -> AblatedEncoder | None:
+        """Return an encoder whose sites are the outputs of the chain's strided layers; None unless it is a chain."""
+        chain = self.module
+        if not isinstance(chain, nn.Sequential) or self._input_shape != INPUT_SHAPES[0]:
+            return None
+        if not can_be_spread(chain) or getattr(self, "input_samples", None) is not None:
+            return None
+        names: dict[int, str] = {}
+        rates: dict[str, float] = {}
+        hop = 1
+        for index, layer in enumerate(chain):
+            if strided(layer):
+                hop *= hop_of(layer)
+                names[index] = f"layer {1 + len(names)}"
+                rates[names[index]] = self.sample_rate / hop
+        if not names:
+            return None
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            dtype = next((v.dtype for v in chain.parameters() if v.is_floating_point()), torch.float32)
+            sites, values = {}, samples[:, None].to(dtype, copy=True)
+            with _evaluating(chain):
+                for index, layer in enumerate(chain):
+                    values = layer(values)
+                    if index in names:
+                        sites[names[index]] = values.clone()
+            return sites
+
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates=rates,
+            margin_seconds={},
+            function=function,
             device=self.device,
         )
 
@@ -265,6 +325,13 @@ def _listening_in(module: nn.Module, taps: Mapping[str, str]) -> Iterator[dict[s
         for site, target in taps.items():
             hooks.callback(modules[target].register_forward_hook(keep(site)).remove)
         yield outputs
+
+
+def _spread(kernels: NDArray[np.float64], gap: int) -> NDArray[np.float64]:
+    """Return kernels 'out in taps' with their taps so far apart."""
+    spread = np.zeros((*kernels.shape[:2], (kernels.shape[2] - 1) * gap + 1))
+    spread[..., ::gap] = kernels
+    return spread
 
 
 @contextmanager

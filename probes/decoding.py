@@ -14,7 +14,7 @@ Traps     Sounds that share what is to be generalised over (a context, a perform
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ Floats = NDArray[np.float64]
 
 STRENGTHS = 10.0 ** np.arange(-4.0, 3.01, 0.5)
 """Of the penalty, re the mean squared singular value of the standardised training features."""
+
+NOUGHT, FAINT = 1e-14, 1e-11
+"""Of the largest squared singular value: what is rounding, and what rounding could reach."""
 
 POWER_FLOOR = 1e-3
 """Of a channel's mean power over all sounds: below it nothing counts as oscillation (`floored_features`)."""
@@ -73,23 +76,48 @@ def _learned(
     train = (train[:, heard] - centre[heard]) / scale[heard]
     test = (test[:, heard] - centre[heard]) / scale[heard]
     mean = labels.mean(axis=0)
-    left, singular, right = np.linalg.svd(train, full_matrices=False)
-    # Centring costs a rank: what is left of it is rounding.
-    kept = singular > 1e-9 * singular[0]
-    left, singular, right = left[:, kept], singular[kept], right[kept]
-    along = left.T @ (labels - mean)
-    errors, shrunk = [], []
-    for strength in STRENGTHS * np.mean(singular**2):
-        share = singular**2 / (singular**2 + strength)
-        leverage = np.minimum((left**2) @ share + 1.0 / count, 1.0 - 1e-9)
-        residual = (labels - mean - left @ (share[:, None] * along)) / (1.0 - leverage)[:, None]
-        errors.append(np.square(residual).mean(axis=0))
-        shrunk.append(singular / (singular**2 + strength))
+    projected, powers, project = _axes(train)
+    along = projected.T @ (labels - mean)
+    strengths = STRENGTHS * powers.mean()
+    shrunk = 1.0 / (powers[:, None] + strengths)
+    leverage = np.minimum(np.square(projected) @ shrunk + 1.0 / count, 1.0 - 1e-9)
+    residuals = labels - mean - projected @ (shrunk.T[:, :, None] * along)
+    errors = np.square(residuals / (1.0 - leverage).T[:, :, None]).mean(axis=1)
     if shared:
-        errors = [np.full(len(error), error.mean()) for error in errors]
+        errors = np.broadcast_to(errors.mean(axis=1, keepdims=True), errors.shape)
     best = np.argmin(errors, axis=0)
-    weights = right.T @ (np.array(shrunk)[best].T * along)
-    return np.asarray(mean + test @ weights), float(np.min(errors, axis=0).mean())
+    said = mean + project(test, shrunk[:, best] * along)
+    return np.asarray(said), float(np.min(errors, axis=0).mean())
+
+
+def _axes(train: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Floats]]:
+    """Return the principal axes of centred features, as far as readers use them.
+
+    From the smaller of the two matrices of products, several times faster than the singular vectors of the features.
+    Where some axis is so faint that its square would drown in rounding, the singular vectors themselves.
+
+    Returns:
+        projected: the sounds on the axes, 'sounds axes'.
+        powers: squared singular values, 'axes'.
+        project: what weights 'axes labels' on the axes say of other sounds, 'sounds features' -> 'sounds labels'.
+    """
+    wide = len(train) <= train.shape[1]
+    powers, axes = np.linalg.eigh(train @ train.T if wide else train.T @ train)
+    # Centring costs a rank: what is left of it is rounding.
+    kept = powers > NOUGHT * powers[-1]
+    if not (powers[kept][0] > FAINT * powers[-1] and np.sum(~kept) <= wide):
+        left, singular, right = np.linalg.svd(train, full_matrices=False)
+        heard = singular > 1e-9 * singular[0]
+        return (
+            left[:, heard] * singular[heard],
+            singular[heard] ** 2,
+            lambda test, weights: (test @ right[heard].T) @ weights,
+        )
+    powers, axes = powers[kept], axes[:, kept]
+    if wide:
+        projected = axes * np.sqrt(powers)
+        return projected, powers, lambda test, weights: test @ (train.T @ (axes @ (weights / np.sqrt(powers)[:, None])))
+    return train @ axes, powers, lambda test, weights: test @ (axes @ weights)
 
 
 def held_out(features: Floats, labels: Floats, folds: NDArray[np.intp]) -> Floats:

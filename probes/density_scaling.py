@@ -60,7 +60,7 @@ from . import decoding
 from .hearing import Answer, Ear, Listen, Probe
 from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import CONFIDENCE, auc, d_prime_from_auc, jackknife_two_way, permutation, standard_error
+from .statistics import CONFIDENCE, d_prime_from_auc, jackknife_two_way, permutation, standard_error
 from .tuning import joined
 
 Features = tuple[NDArray[np.float64], ...]
@@ -382,11 +382,13 @@ def _count(
     blocks: NDArray[np.intp],
 ) -> None:
     """Enter pairs of a clip with the target and one without, of one fold: readers of two folds do not compare."""
-    for with_it in np.unique(blocks):
-        for without in np.unique(blocks[blocks % FOLDS == with_it % FOLDS]):
-            yes, no = said[sounding & (blocks == with_it)], said[~sounding & (blocks == without)]
-            pairs[with_it, without] = len(yes) * len(no)
-            won[with_it, without] = pairs[with_it, without] * auc(yes, no) if len(yes) and len(no) else 0.0
+    yes, no = said[sounding], said[~sounding]
+    ranked = (yes[:, None] > no) + 0.5 * (yes[:, None] == no)
+    with_it, without = blocks[sounding][:, None], blocks[~sounding][None, :]
+    one_fold = with_it % FOLDS == without % FOLDS
+    places = np.broadcast_arrays(with_it, without)
+    np.add.at(won, tuple(each[one_fold] for each in places), ranked[one_fold])
+    np.add.at(pairs, tuple(each[one_fold] for each in places), 1.0)
 
 
 def d_prime(trials: Trials, kept: NDArray[np.bool_] | None = None) -> float:

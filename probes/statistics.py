@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from .records import Effect, Threshold
 
@@ -155,8 +155,12 @@ def auc(higher: ArrayLike, lower: ArrayLike) -> float:
     a, b = np.asarray(higher, dtype=float), np.asarray(lower, dtype=float)
     if a.size == 0 or b.size == 0:
         return math.nan
-    ranks = stats.rankdata(np.concatenate([a.ravel(), b.ravel()]))
-    return float((ranks[: a.size].sum() - a.size * (a.size + 1) / 2) / (a.size * b.size))
+    ordered = np.sort(b, axis=None)
+    if np.isnan(ordered[-1]) or np.isnan(a).any():
+        return math.nan
+    # Twice the draws that are exceeded, ties counted once: whole numbers, so nothing is rounded before the division.
+    won = np.searchsorted(ordered, a.ravel(), "left").sum() + np.searchsorted(ordered, a.ravel(), "right").sum()
+    return float(won / 2 / (a.size * b.size))
 
 
 def cliffs_delta(higher: ArrayLike, lower: ArrayLike) -> float:
@@ -167,7 +171,7 @@ def cliffs_delta(higher: ArrayLike, lower: ArrayLike) -> float:
 def d_prime_from_auc(area: float, tokens: int) -> float:
     """d'_a = sqrt(2) z(AUC) (Macmillan & Creelman 2005), the area kept half a token away from 0 and 1."""
     edge = 1 / (2 * tokens)
-    return float(math.sqrt(2) * stats.norm.ppf(min(max(area, edge), 1 - edge)))
+    return float(math.sqrt(2) * special.ndtri(min(max(area, edge), 1 - edge)))
 
 
 def above_noise(effect: Effect, *, errors: float = 3.0) -> bool:
@@ -218,7 +222,8 @@ def _standard_error(left_out: NDArray[np.float64]) -> float:
 
 
 def _t(confidence: float, degrees: int) -> float:
-    return float(stats.t.ppf(0.5 + confidence / 2, degrees))
+    # What stats.t.ppf() calls, without a check of its arguments that takes a hundred times as long.
+    return float(special.stdtrit(degrees, 0.5 + confidence / 2))
 
 
 def _same(value: float) -> float:

@@ -266,14 +266,23 @@ def _band_limited(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     skirt = np.clip((limit - hz) / (0.05 * limit), 0.0, 1.0)
     spectrum = scipy.fft.rfft(wave)[: len(hz)] * np.sin(0.5 * np.pi * skirt) ** 2
     band = scipy.fft.irfft(spectrum, block)[:samples] / times
-    return scipy.signal.sosfilt(scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos"), band)
+    filtered: np.ndarray = scipy.signal.sosfilt(_high_pass(sample_rate), band)
+    return filtered
+
+
+@functools.cache
+def _high_pass(sample_rate: int) -> np.ndarray:
+    """Return what takes away the subsonic, in second-order sections."""
+    sections: np.ndarray = scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos")
+    return sections
 
 
 def _play(render: Render, samples: int, sample_rate: int) -> np.ndarray:
     """Return the notes as a fresh synthesizer plays them, float64 ``samples``."""
     polyphony = min(VOICES_PER_NOTE * len(render.notes), MAX_VOICES)
-    with _synthesizer(sample_rate, render.soundfont_sha256, polyphony=polyphony) as (synth, font):
-        channels = _channels(render.notes)
+    channels = _channels(render.notes)
+    highest = max(channels.values())
+    with _synthesizer(sample_rate, render.soundfont_sha256, polyphony=polyphony, highest=highest) as (synth, font):
         for bend, channel in channels.items():
             if synth.program_select(channel, font, render.bank, render.program) != 0:
                 raise ValueError(
@@ -320,7 +329,6 @@ def in_turn(
         FluidSynthMissingError: if FluidSynth is not installed.
         ValueError: if the SoundFont is unknown, or FluidSynth cannot play at this rate.
     """
-    high_pass = scipy.signal.butter(2, SUBSONIC_HZ, "highpass", fs=sample_rate, output="sos")
     waves = []
     with _synthesizer(sample_rate, soundfont_sha256, polyphony=256) as (synth, font):
         for parts, samples in pieces:
@@ -343,13 +351,17 @@ def in_turn(
             _write(synth, left[done:], right[done:])
             synth.system_reset()
             mono = 0.5 * (left.astype(np.float64) + right)
-            waves.append(scipy.signal.sosfilt(high_pass, mono).astype(np.float32))
+            waves.append(scipy.signal.sosfilt(_high_pass(sample_rate), mono).astype(np.float32))
     return waves
 
 
 @contextlib.contextmanager
-def _synthesizer(sample_rate: int, soundfont_sha256: str, *, polyphony: int) -> Iterator[tuple[Any, int]]:
+def _synthesizer(
+    sample_rate: int, soundfont_sha256: str, *, polyphony: int, highest: int = CHANNELS - 1
+) -> Iterator[tuple[Any, int]]:
     """Yield a fresh synthesizer without room and the number of its SoundFont; both are gone afterwards.
+
+    It has the channels up to the `highest`: to make a channel costs as much as to play some milliseconds.
 
     To load a SoundFont takes longer than to play a second of it. It is loaded once a process and lent to each
     synthesizer in turn, which keeps its own state: the samples are those of a SoundFont loaded anew, to the bit.
@@ -361,7 +373,7 @@ def _synthesizer(sample_rate: int, soundfont_sha256: str, *, polyphony: int) -> 
         "synth.polyphony": polyphony,
     }
     with _font_lock:
-        synth = _binding().Synth(gain=GAIN, samplerate=sample_rate, channels=CHANNELS, **options)
+        synth = _binding().Synth(gain=GAIN, samplerate=sample_rate, channels=16 * (highest // 16 + 1), **options)
         try:
             if synth.get_setting("synth.sample-rate") != sample_rate:
                 # FluidSynth answers a rate out of range with 44 100 Hz and goes on.

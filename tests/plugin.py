@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import sys
 from collections.abc import Callable, Generator, Iterable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +36,13 @@ TWINS = "twins"
 PROPERTY = "testtone"
 """Name of the user property that carries a record, as one JSON string, from a test to the report."""
 
+NUMPYS_THREADS = ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+"""Environment variables by which numpy's linear algebra, whichever it was built with, takes its threads when loaded."""
+
 EFFORTS = ("quick", "standard", "thorough")
 
+numpy_key = pytest.StashKey[bool]()
+"""Whether numpy's threads are as the user said or, where nothing was said, as many as torch's."""
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 journal_key = pytest.StashKey["Journal"]()
@@ -120,13 +128,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=None,
         metavar="N",
-        help="threads that torch computes with (default: 1, or what OMP_NUM_THREADS says)",
+        help="threads that torch computes with, and numpy unless it is loaded already (default: 1, or what "
+        "OMP_NUM_THREADS says)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say what the marker means; refuse bad options before anything is collected."""
     config.addinivalue_line("markers", "claims(claim): a claim about audio encoders; run them with -m claims")
+    if _asks_for_claims(config) and not config.option.help:
+        config.stash[numpy_key] = _hold_numpy(config)
     if hasattr(config, "workerinput") or config.option.help:
         return
     _shard(config)
@@ -232,6 +243,8 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
         f"testtone: seed {config.option.claims_seed}, effort {config.option.claims_effort}, "
         f"on trial: {', '.join(_on_trial(config))}"
     ]
+    if not config.stash.get(numpy_key, True):
+        lines.append("testtone: numpy was loaded before and has threads of its own; OMP_NUM_THREADS=1 would hold them")
     audio = _audio(config)
     if audio is not None:
         lines.append(f"testtone: audio from {config.option.claims_audio}: {audio.said}")
@@ -406,6 +419,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line)
     if ledger.page is not None:
         terminalreporter.write_line(f"report: {ledger.page}  data: {ledger.page.with_suffix('.json')}")
+
+
+def _hold_numpy(config: pytest.Config) -> bool:
+    """Let numpy compute with as many threads as torch, where nobody said how many; False where it is too late.
+
+    numpy is asked for many small products, for which two threads wait for each other longer than one computes.
+    """
+    if any(os.environ.get(name) for name in ("OMP_NUM_THREADS", *NUMPYS_THREADS)):
+        return True
+    if "numpy" in sys.modules:
+        return False
+    for name in NUMPYS_THREADS:
+        os.environ[name] = str(max(1, config.option.claims_threads or 1))
+        config.add_cleanup(partial(os.environ.pop, name, None))
+    return True
 
 
 def _said_of_store(config: pytest.Config) -> list[str]:

@@ -185,6 +185,19 @@ def test_what_it_says_of_itself(encoder):
         assert encoder.module(noise(2, SAMPLES)[:, None]).shape == (2, HIDDEN, 1)
 
 
+@pytest.mark.parametrize("samples", [500, HOP, 7 * HOP + 1, SAMPLES])
+def test_what_windows_share_is_what_each_would_hear_alone(encoder, samples):
+    clips = noise(2, samples)
+    heard = encoder.listen(clips)
+    with torch.no_grad():
+        alone = encoder._window_by_window(clips)
+    assert list(heard) == list(alone)
+    for site, values in heard.items():
+        assert values.shape == alone[site].shape
+        assert close(values, alone[site])
+        assert float(values.std()) > 0.001
+
+
 def test_gradients_reach_the_waveform_and_match_a_difference(encoder):
     clip = noise(1, 20_000).requires_grad_()
     heard = encoder.listen_with_gradient(clip)

@@ -1,6 +1,10 @@
 """What a person types, and what pytest says before a claim runs."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from plugin_toys import check, furnish
@@ -123,3 +127,49 @@ def test_a_run_without_claims_is_left_alone(pytester: pytest.Pytester) -> None:
     run.assert_outcomes(passed=1)
     run.stdout.no_fnmatch_line("*testtone: seed*")
     run.stdout.no_fnmatch_line("*= claims =*")
+
+
+COUNTS = """
+import json, os, pathlib, pytest
+
+@pytest.mark.claims
+def test_numpy_is_loaded():
+    import numpy
+    told = {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")}
+    pathlib.Path("told.json").write_text(json.dumps(told))
+
+def test_numpy_is_left_alone():
+    assert "OPENBLAS_NUM_THREADS" not in os.environ
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "wish", "threads"),
+    [
+        (["-m", "claims"], {}, "1"),
+        (["-m", "claims", "--claims-threads", "2"], {}, "2"),
+        (["-m", "claims"], {"OMP_NUM_THREADS": "3"}, None),
+        (["-m", "not claims"], {}, None),
+        (["-m", "claims", "-p", "numpy"], {}, None),
+    ],
+    ids=["nothing said", "option", "environment", "no claims", "too late"],
+)
+def test_numpy_computes_with_as_many_threads_as_torch(
+    pytester: pytest.Pytester, words: list[str], wish: dict[str, str], threads: str | None
+) -> None:
+    """Only a fresh process can tell: the threads are taken when numpy is loaded."""
+    (pytester.path / "test_counts.py").write_text(COUNTS)
+    kept = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
+        env=kept | wish,
+        cwd=pytester.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    told = pytester.path / "told.json"
+    found = json.loads(told.read_text()) if told.exists() else {}
+    assert found.get("OPENBLAS_NUM_THREADS") == threads
+    assert ("numpy was loaded before" in run.stdout) == ("numpy" in words)

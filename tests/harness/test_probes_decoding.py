@@ -35,12 +35,21 @@ def test_nothing_is_read_where_there_is_nothing_however_many_features():
     assert found.mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_reader_agrees_with_the_normal_equations():
-    train, labels, test = rng.normal(size=(40, 6)), rng.normal(size=(40, 1)), rng.normal(size=(5, 6))
+@pytest.mark.parametrize("kind", ["few", "many", "twice", "faint"])
+def test_a_reader_agrees_with_the_normal_equations(kind):
+    """However many features, and where some say the same, or nearly."""
+    draws = np.random.default_rng(7)
+    features = draws.normal(size=(45, 60 if kind == "many" else 6))
+    if kind in ("twice", "faint"):
+        near = 1e-6 * draws.normal(size=features.shape) if kind == "faint" else 0.0
+        features = np.concatenate([features, features + near], axis=1)
+    train, test, labels = features[:40], features[40:], draws.normal(size=(40, 1))
     said = decoding.ridge(train, labels, test)
     z = (train - train.mean(0)) / train.std(0)
     probe = (test - train.mean(0)) / train.std(0)
-    scale = np.mean(np.linalg.svd(z)[1] ** 2)
+    singular = np.linalg.svd(z)[1]
+    scale = np.mean(singular[singular > 1e-9 * singular[0]] ** 2)
+    many = z.shape[1]
 
     def left_out(strength):
         errors = []
@@ -49,12 +58,12 @@ def test_a_reader_agrees_with_the_normal_equations():
             # The mean is left out with the sound, the scale of the features is not: both as the formula has it.
             x = z[rest] - z[rest].mean(0)
             y = labels[rest] - labels[rest].mean()
-            w = np.linalg.solve(x.T @ x + strength * np.eye(6), x.T @ y)
+            w = np.linalg.solve(x.T @ x + strength * np.eye(many), x.T @ y)
             errors.append(float(labels[i, 0] - labels[rest].mean() - ((z[i] - z[rest].mean(0)) @ w)[0]) ** 2)
         return np.mean(errors)
 
     best = min(decoding.STRENGTHS * scale, key=left_out)
-    w = np.linalg.solve(z.T @ z + best * np.eye(6), z.T @ (labels - labels.mean()))
+    w = np.linalg.solve(z.T @ z + best * np.eye(many), z.T @ (labels - labels.mean()))
     assert said == pytest.approx(labels.mean() + probe @ w, abs=1e-9)
 
 
