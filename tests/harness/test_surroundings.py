@@ -185,3 +185,17 @@ def test_an_encoder_that_takes_all_memory_costs_nobody_else_a_verdict(
     why = {each["why"] for each in found["exit"]["not_run"]}
     assert len(why) == 1
     assert "allocate" in why.pop()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_what_is_written_has_the_permissions_that_its_user_gives(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, umask: int, mode: int
+) -> None:
+    monkeypatch.setattr("pathlib.Path.unlink", lambda self, *, missing_ok=False: None)
+    before = os.umask(umask)
+    try:
+        check(pytester, "--claims-report=report.html", "-k", "open")
+    finally:
+        os.umask(before)
+    written = [pytester.path / name for name in ("report.html", "report.json", "report.unfinished-1.jsonl")]
+    assert {path.name: path.stat().st_mode & 0o777 for path in written} == {path.name: mode for path in written}

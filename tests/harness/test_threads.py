@@ -82,7 +82,7 @@ def test_a_check_in_python_holds_them_too(pytester: pytest.Pytester) -> None:
 
 
 SHARE_OF_INTERVAL = 0.01
-"""How far effects may lie apart when the same sums are done by other numbers of threads, in widths of their interval."""
+"""How far effects may lie apart where other numbers of threads do the same sums, in widths of their interval."""
 
 
 @pytest.mark.parametrize("claim", ["first_layer_isolates", "stack_end_selectivity"])
