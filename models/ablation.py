@@ -60,6 +60,11 @@ def strided(layer: nn.Module) -> bool:
     return any(_stride(inner) > 1 for inner in layer.modules())
 
 
+def hop_of(layer: nn.Module) -> int:
+    """Return what the strides of a layer, and of those inside it, multiply to."""
+    return math.prod(_stride(inner) for inner in layer.modules())
+
+
 def without_strides(
     layers: nn.Sequential, values: Tensor, *, keep: Mapping[int, str], spread: int = 1
 ) -> tuple[dict[str, Tensor], Tensor, int]:
@@ -85,7 +90,7 @@ def without_strides(
             phases = _phases(values, spread)
             heard = _at_stride_one(layer, phases) if strided(layer) else layer(phases)
             values = _interleaved(heard[..., : phases.shape[-1]], spread)
-            spread *= math.prod(_stride(inner) for inner in layer.modules())
+            spread *= hop_of(layer)
         if index in keep:
             kept[keep[index]] = values
     return kept, values, spread

@@ -208,6 +208,41 @@ class EncodecEncoder:
             device=self.device,
         )
 
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...]:
+        """The convolutions that stride, as correlations 'out in taps', in order."""
+        found = [c for layer in self.module for c in _convolutions(layer) if c.stride[0] > 1]
+        return tuple(effective_weight(each).double().cpu().numpy().copy() for each in found)
+
+    def by_layer(self) -> AblatedEncoder | None:
+        """Return an encoder whose sites are what each strided convolution of this one gives, 'layer 1' and so on."""
+        names = {
+            index: f"layer {count}"
+            for count, index in enumerate(
+                (i for i, layer in enumerate(self.module) if any(c.stride[0] > 1 for c in _convolutions(layer))),
+                start=1,
+            )
+        }
+        hops = [math.prod(self.strides[:count]) for count in range(1, 1 + len(names))]
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            sites, values = {}, samples[:, None]
+            for index, layer in enumerate(self.module[: self._stack_end + 1]):
+                values = layer(values)
+                if index in names:
+                    sites[names[index]] = values.clone()
+            return sites
+
+        reach = _reach_back(self.module)
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates={name: self.sample_rate / hop for name, hop in zip(names.values(), hops, strict=True)},
+            margin_seconds={name: (reach[index] / self.sample_rate, 0.0) for index, name in names.items()},
+            function=function,
+            device=self.device,
+        )
+
     def dequantise(self, codes: Any) -> Tensor:
         """Return the sum of the entries that `codes` name, 'batch channels frames'.
 

@@ -85,6 +85,9 @@ class Encodec48Encoder(EncodecEncoder):
         filters: NDArray[np.float32] = weight.cpu().numpy().copy()
         return filters
 
+    def by_layer(self) -> None:
+        """Layers are not offered: between segments, each normalised as a whole, they have no frames of their own."""
+
     def to(self, device: str | torch.device) -> Encodec48Encoder:
         """Return this encoder, computing on `device` from now on."""
         super().to(device)

@@ -141,6 +141,7 @@ def _decimated(name: str, kernels: Floats, *, sample_rate: int, hop: int) -> Ref
         hop=hop,
         margin=kernels.shape[1] / 2 / sample_rate,
         transform=lambda samples: _apply(samples, kernels, hop),
+        strided_kernels=(kernels[:, None],),
     )
 
 

@@ -50,6 +50,10 @@ VARIANTS: Mapping[str, tuple[bool, bool]] = {
 """Variants of an encoder by name: whether its strides are removed, and whether it is linearised."""
 
 
+LAYERS = "layers"
+"""The variant whose sites are the outputs of the encoder's strided layers, named 'layer 1' and so on."""
+
+
 class EncoderFault(Exception):
     """The encoder broke the contract; the message is one line that says how."""
 
@@ -76,13 +80,22 @@ class Listener:
         encoder: anything that fulfils :class:`~testtone.models.protocol.Encoder`.
         spec: how the user named it; stands in every message.
         limit_seconds: how long it may take for one batch.
+        sites: what the sites are called; those of the contract, unless it is an encoder's layers that are heard.
 
     Raises:
         EncoderFault: from any method, at the first broken promise.
     """
 
-    def __init__(self, encoder: Encoder, *, spec: str | None = None, limit_seconds: float = LIMIT_SECONDS) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        spec: str | None = None,
+        limit_seconds: float = LIMIT_SECONDS,
+        sites: tuple[str, ...] = SITES,
+    ) -> None:
         self.encoder = encoder
+        self._names = sites
         self.limit_seconds = limit_seconds
         self.spec = spec or encoder.name
         self._channels: dict[str, int] = {}
@@ -107,7 +120,7 @@ class Listener:
     def sites(self) -> tuple[str, ...]:
         """The sites the encoder offers, in the order of the contract; 'codes' last if it gives codes."""
         offered = self._frames(self._unit)
-        return tuple(site for site in (*SITES, CODES) if site in offered)
+        return tuple(site for site in (*self._names, CODES) if site in offered)
 
     @cached_property
     def shifted(self) -> tuple[str, ...]:
@@ -305,7 +318,48 @@ class Listener:
 
     @cached_property
     def variants(self) -> Mapping[str, Listener]:
-        """The same weights without strides, or linear, or both: those of `VARIANTS` that the encoder offers."""
+        """The same weights without strides, or linear, or both: those of `VARIANTS` that the encoder offers.
+
+        And its strided layers one by one (`LAYERS`), where it tells them.
+        """
+        if self._by_layer is None:
+            return self._ablated
+        spec = f"{self.spec} (layers)"
+        layers = Listener(self._by_layer, spec=spec, limit_seconds=self.limit_seconds, sites=tuple(self.layers))
+        return {**self._ablated, LAYERS: layers}
+
+    @cached_property
+    def layers(self) -> Mapping[str, float]:
+        """The strided layers that the encoder tells, in order, and the frame rates in Hz that it says they have."""
+        return {} if self._by_layer is None else dict(self._by_layer.frame_rates)
+
+    @cached_property
+    def _by_layer(self) -> Any:
+        by_layer = getattr(self.encoder, "by_layer", None)
+        try:
+            return None if by_layer is None else by_layer()
+        except Exception as error:
+            raise self._fault(f"by_layer() raised {type(error).__name__}: {one_line(error)}") from error
+
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...] | None:
+        """The correlations before each stride, ``'out in taps'`` each, if the encoder tells them."""
+        told = getattr(self.encoder, "strided_kernels", None)
+        if told is None:
+            return None
+        try:
+            kernels = tuple(np.asarray(each, dtype=np.float64) for each in told)
+        except (TypeError, ValueError) as error:
+            raise self._fault(f"strided_kernels cannot be read as arrays: {one_line(error)}") from None
+        if len(kernels) != len(self.strides or ()) or any(k.ndim != 3 or 0 in k.shape for k in kernels):
+            raise self._fault(
+                f"strided_kernels has shapes {[k.shape for k in kernels]}; it must be 'out in taps' for each of "
+                f"strides={self.strides}"
+            )
+        return kernels
+
+    @cached_property
+    def _ablated(self) -> Mapping[str, Listener]:
         ablated = getattr(self.encoder, "ablated", None)
         if ablated is None:
             return {}
@@ -469,11 +523,11 @@ class Listener:
             raise self._fault(f"listen() raised {type(error).__name__}: {one_line(error)}") from error
         if not isinstance(answer, Mapping):
             raise self._fault(f"listen() returned {type(answer).__name__}, not a mapping of sites to arrays")
-        self.unknown = tuple(str(site) for site in answer if site not in (*SITES, CODES))
-        known = {site: answer[site] for site in (*SITES, CODES) if site in answer}
-        if not set(known) & set(SITES):
+        self.unknown = tuple(str(site) for site in answer if site not in (*self._names, CODES))
+        known = {site: answer[site] for site in (*self._names, CODES) if site in answer}
+        if not set(known) & set(self._names):
             raise self._fault(
-                f"listen() returned none of the sites {', '.join(SITES)} (got: "
+                f"listen() returned none of the sites {', '.join(self._names)} (got: "
                 f"{', '.join(map(str, answer)) or 'nothing'})"
             )
         if self._offered is None:

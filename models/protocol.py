@@ -28,6 +28,10 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "margin_seconds": "dict site -> seconds to ignore at each edge, where frames see padding; a pair is (start, end). "
     "Absent: measured.",
     "strides": "tuple of ints, the chain of downsampling factors. Absent: one stride, sample_rate / frame rate.",
+    "strided_kernels": "tuple of float arrays 'out in taps', correlations, one for each of `strides`: what is "
+    "heard before each stride, as far as it is linear. Absent: their anti-aliasing gains are not known.",
+    "by_layer": "callable: -> an encoder whose sites are 'layer 1', 'layer 2' ...: what each layer that strides gives, "
+    "in order, at rates that are those of the chain; or None.",
     "first_conv_filters": "float array 'channels taps', a correlation. Absent: measured with impulses.",
     "weights_sha256": "str, 64 hex digits over the weights and the fitted codebooks.",
     "parameters": "int, the number of weights that the reported sites and codes depend on.",

@@ -60,6 +60,8 @@ class ReferenceEncoder:
     """Centre frequency of each channel in Hz, where a channel has one."""
     reference: bool = True
     parameters: int = 0
+    strided_kernels: tuple[Floats, ...] | None = field(default=None, repr=False)
+    """What is heard before the stride, 'out in taps', where that is all there is to it."""
 
     @property
     def frame_rates(self) -> dict[str, float]:
@@ -228,7 +230,7 @@ def holistic_features(
         return np.cos(shape @ weights + offsets).swapaxes(1, 2)
 
     return ReferenceEncoder(
-        name=_name("holistic-features", scale=(scale, FEATURE_SCALE), seed=(seed, 0)),
+        name=_name("holistic-features", features=(features, 256), scale=(scale, FEATURE_SCALE), seed=(seed, 0)),
         sample_rate=sample_rate,
         hop=hop,
         margin=bank.margin,

@@ -74,24 +74,26 @@ class SampleCNN(nn.Module):
 
     Args:
         tags: number of tags.
+        width: channels of its convolutions but the last, re `WIDTHS`; what the linear layers receive stays as it is.
     """
 
-    def __init__(self, *, tags: int) -> None:
+    def __init__(self, *, tags: int, width: float = 1.0) -> None:
         super().__init__()
+        widths = [max(1, round(width * each)) for each in WIDTHS]
         first = nn.Sequential(
-            nn.Conv1d(1, WIDTHS[0], 3, stride=3), nn.BatchNorm1d(WIDTHS[0], momentum=MOMENTUM), nn.ReLU()
+            nn.Conv1d(1, widths[0], 3, stride=3), nn.BatchNorm1d(widths[0], momentum=MOMENTUM), nn.ReLU()
         )
         modules = [
             # The pool comes before the ReLU, which is the same to the bit and rectifies a third as much.
             nn.Sequential(
-                nn.Conv1d(below, width, 3, padding=1),
-                nn.BatchNorm1d(width, momentum=MOMENTUM),
+                nn.Conv1d(below, above, 3, padding=1),
+                nn.BatchNorm1d(above, momentum=MOMENTUM),
                 nn.MaxPool1d(3),
                 nn.ReLU(),
             )
-            for below, width in pairwise(WIDTHS)
+            for below, above in pairwise(widths)
         ]
-        mixing = nn.Sequential(nn.Conv1d(WIDTHS[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
+        mixing = nn.Sequential(nn.Conv1d(widths[-1], HIDDEN, 1), nn.BatchNorm1d(HIDDEN, momentum=MOMENTUM), nn.ReLU())
         self.stack = nn.Sequential(first, *modules, mixing)
         self.hidden = nn.Sequential(nn.Linear(HIDDEN, HIDDEN), nn.ReLU())
         self.output = nn.Linear(HIDDEN, tags)
@@ -220,6 +222,44 @@ class SampleCNNEncoder:
             device=self.device,
         )
 
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...]:
+        """What is heard before each stride, 'out in taps': convolution and batch norm, then the mean of a pool.
+
+        A maximum has no kernel; the mean stands for it, as in the linear variant.
+        """
+        kernels = [_normed(self._first_conv, self._first_norm[0])]
+        for module in self._dense:
+            own = _normed(module[0], module[1])
+            kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
+        return tuple(kernels)
+
+    def by_layer(self) -> AblatedEncoder:
+        """Return an encoder whose sites are the first convolution and the modules behind it that run along the clip.
+
+        'layer 1' is the convolution, the others are what a pool and its ReLU give.
+        """
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            values = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+            sites = {"layer 1": values[..., : math.ceil(samples.shape[1] / 3)].clone()}
+            values = self._first_norm(values)
+            for count, module in enumerate(self._dense, start=2):
+                values = module(values)
+                sites[f"layer {count}"] = values[..., : math.ceil(samples.shape[1] / 3**count)].clone()
+            return sites
+
+        names = [f"layer {count}" for count in range(1, 2 + DENSE_MODULES)]
+        reach = sum(3**level for level in range(1, 1 + DENSE_MODULES)) / SAMPLE_RATE
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates={name: SAMPLE_RATE / 3**count for count, name in enumerate(names, start=1)},
+            margin_seconds=dict.fromkeys(names, (reach, reach)),
+            function=function,
+            device=self.device,
+        )
+
     def _layers(self) -> list[overlaps.Layer]:
         """Return the convolutions of the nine modules and the one of one tap, each with its batch norm folded in."""
         return [overlaps.folded(module[0], module[1]) for module in self.module[1:]]
@@ -299,7 +339,9 @@ def load(path: Path) -> tuple[SampleCNN, tuple[str, ...]]:
     return model, tags
 
 
-def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN) -> SampleCNNEncoder:
+def untrained(
+    *, init: Literal["default", "gain"] = "default", seed: int = 0, gain: float = GAIN, width: float = 1.0
+) -> SampleCNNEncoder:
     """Return SampleCNN as it is before training.
 
     Args:
@@ -309,10 +351,15 @@ def untrained(*, init: Literal["default", "gain"] = "default", seed: int = 0, ga
             would be deaf: its biases outweigh what any sound moves a hundred thousand times (measured at the latent).
         seed: of the weights. Global generators are left as they were.
         gain: of the initialisation with gain.
+        width: channels of the convolutions re `WIDTHS`.
     """
     name = twin_name(NAME, init=init, seed=seed, gain=gain, usual_gain=GAIN)
+    if not 0 < width < 100:
+        raise ValueError(f"width={width} must be positive and less than 100 (1: the network as it is)")
+    if width != 1.0:
+        name += f"(width={width:g})"
     with own_random_numbers(seed):
-        model = SampleCNN(tags=1)
+        model = SampleCNN(tags=1, width=width)
     if init == "gain":
         draw_with_gain(model, gain=gain, seed=seed)
     else:
@@ -328,6 +375,13 @@ def untrained_default(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
 def untrained_gain(*, seed: int = 0, **options: Any) -> SampleCNNEncoder:
     """Return `untrained` with the initialisation with gain."""
     return untrained(init="gain", seed=seed, **options)
+
+
+def _normed(convolution: Any, norm: Any) -> NDArray[np.float64]:
+    """Return a convolution's correlations with the gains of the batch norm behind it, 'out in taps'."""
+    gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    kernels: NDArray[np.float64] = (convolution.weight.double() * gain[:, None, None]).cpu().numpy().copy()
+    return kernels
 
 
 def _calibrate(model: SampleCNN) -> None:

@@ -103,6 +103,9 @@ def available() -> list[str]:
 def resolve(spec: str) -> Encoder:
     """Return the encoder that `spec` names.
 
+    >>> resolve("bare-decimator").sample_rate
+    24000
+
     An encoder without a `name` is given the spec as its name.
 
     Raises:

@@ -15,10 +15,21 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .ablation import AblatedEncoder, can_be_spread, derivative_at_rest, mean_pools, without_strides
+from .ablation import (
+    AblatedEncoder,
+    can_be_spread,
+    derivative_at_rest,
+    hop_of,
+    mean_pools,
+    strided,
+    without_strides,
+)
+from .initialisation import effective_weight
 from .protocol import CODES, SITES
 from .weights import sha256_of_state
 
@@ -132,6 +143,55 @@ class TappedEncoder:
             device=self.device,
         )
 
+    @cached_property
+    def strided_kernels(self) -> tuple[NDArray[np.float64], ...] | None:
+        """The chain's strided convolutions, correlations 'out in taps'; None where a pool strides, or none is known."""
+        strides = getattr(self, "strides", None)
+        if strides is None or not isinstance(self.module, nn.Sequential):
+            return None
+        layers = [inner for inner in self.module.modules() if hop_of(inner) > 1 and not list(inner.children())]
+        plain = [layer for layer in layers if isinstance(layer, nn.Conv1d) and layer.groups == 1]
+        if len(plain) < len(layers) or tuple(hop_of(layer) for layer in plain) != tuple(strides):
+            return None
+        return tuple(_spread(effective_weight(layer).double().cpu().numpy(), layer.dilation[0]) for layer in plain)
+
+    def by_layer(self) -> AblatedEncoder | None:
+        """Return an encoder whose sites are the outputs of the chain's strided layers; None unless it is a chain."""
+        chain = self.module
+        if not isinstance(chain, nn.Sequential) or self._input_shape != INPUT_SHAPES[0]:
+            return None
+        if not can_be_spread(chain) or getattr(self, "input_samples", None) is not None:
+            return None
+        names: dict[int, str] = {}
+        rates: dict[str, float] = {}
+        hop = 1
+        for index, layer in enumerate(chain):
+            if strided(layer):
+                hop *= hop_of(layer)
+                names[index] = f"layer {1 + len(names)}"
+                rates[names[index]] = self.sample_rate / hop
+        if not names:
+            return None
+
+        def function(samples: Tensor) -> Mapping[str, Tensor]:
+            dtype = next((v.dtype for v in chain.parameters() if v.is_floating_point()), torch.float32)
+            sites, values = {}, samples[:, None].to(dtype, copy=True)
+            with _evaluating(chain):
+                for index, layer in enumerate(chain):
+                    values = layer(values)
+                    if index in names:
+                        sites[names[index]] = values.clone()
+            return sites
+
+        return AblatedEncoder(
+            name=f"{self.name} (layers)",
+            sample_rate=self.sample_rate,
+            frame_rates=rates,
+            margin_seconds={},
+            function=function,
+            device=self.device,
+        )
+
     def _hear(self, waveforms: Tensor) -> dict[str, Tensor]:
         dtype = next((v.dtype for v in self.module.parameters() if v.is_floating_point()), torch.float32)
         samples = torch.as_tensor(waveforms).to(device=self.device, dtype=dtype)
@@ -209,6 +269,11 @@ def tap(
     Raises:
         TypeError: if `module` is not a torch module.
         ValueError: if a name is not one of its modules, or another argument cannot be; the message has close matches.
+
+    >>> model = nn.Sequential(nn.Conv1d(1, 8, 8, stride=4), nn.ELU(), nn.Conv1d(8, 4, 16, stride=8))
+    >>> encoder = tap(model, sample_rate=16_000, first_conv="0", latent="2")
+    >>> {site: tuple(activation.shape) for site, activation in encoder.listen(torch.zeros(2, 16_000)).items()}
+    {'first_conv': (2, 8, 3999), 'latent': (2, 4, 498)}
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is a {type(module).__name__}; it must be a torch.nn.Module")
@@ -220,6 +285,10 @@ def tap(
     taps = {site: target for site, target in asked.items() if target is not None}
     if not set(taps) & set(SITES):
         raise ValueError(f"no site is named; give at least one of {', '.join(SITES)} the name of a module")
+    if strides is not None and not (strides and all(each == int(each) and each >= 1 for each in strides)):
+        raise ValueError(f"strides={strides} must be whole numbers of at least 1, one or more")
+    if input_samples is not None and (input_samples != int(input_samples) or input_samples < 1):
+        raise ValueError(f"input_samples={input_samples} must be a whole number of samples, 1 or more")
     known = [found for found, _ in module.named_modules()]
     for site, target in taps.items():
         if target not in known:
@@ -256,6 +325,13 @@ def _listening_in(module: nn.Module, taps: Mapping[str, str]) -> Iterator[dict[s
         for site, target in taps.items():
             hooks.callback(modules[target].register_forward_hook(keep(site)).remove)
         yield outputs
+
+
+def _spread(kernels: NDArray[np.float64], gap: int) -> NDArray[np.float64]:
+    """Return kernels 'out in taps' with their taps so far apart."""
+    spread = np.zeros((*kernels.shape[:2], (kernels.shape[2] - 1) * gap + 1))
+    spread[..., ::gap] = kernels
+    return spread
 
 
 @contextmanager

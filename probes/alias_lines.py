@@ -223,6 +223,41 @@ def best_r2(responses: Complex, power: Floats, noise: float) -> Floats:
     return np.asarray((np.abs(vector) ** 2) @ share)
 
 
+def cascade(kernels: Sequence[Floats], strides: Sequence[int], hz: Floats, sample_rate: float) -> Floats:
+    """Return the naive cascade Q of frequencies: how much of each the strided layers pass, re all that fold with it.
+
+    Q(f) = product over the strides s of |H(w)|^2 / (sum over j < s of |H(w + 2 pi j / s)|^2), |H|^2 the squared
+    Frobenius norm of the layer's response, w the frequency as the strides before have folded it. Each layer's factor is
+    the share of its energy on the partial among the images of it, and Q sums to 1 over all images of a line. What
+    knows nothing of interference between channels, of shares that rivals take, and of layers without a stride.
+
+    Args:
+        kernels: of each stride, correlations 'out in taps'.
+        strides: one for each.
+        hz: frequencies of any shape.
+        sample_rate: Hz.
+    """
+    turn = 2 * np.pi * np.asarray(hz, dtype=np.float64) / sample_rate
+    share = np.ones_like(turn)
+    for kernel, stride in zip(kernels, strides, strict=True):
+        images = turn[..., None] + 2 * np.pi * np.arange(stride) / stride
+        power = _squared_norm(np.asarray(kernel, dtype=np.float64), images)
+        total = power.sum(axis=-1)
+        share *= np.divide(power[..., 0], total, out=np.zeros_like(total), where=total > 0)
+        turn = turn * stride
+    return share
+
+
+def _squared_norm(kernel: Floats, turn: Floats) -> Floats:
+    """Squared Frobenius norm of the response of 'out in taps' at so many radians a sample, by its autocorrelation."""
+    taps = kernel.shape[-1]
+    rows = kernel.reshape(-1, taps)
+    gram = rows.T @ rows
+    lags = np.array([np.trace(gram, lag) for lag in range(taps)])
+    lags[1:] *= 2.0
+    return np.maximum(np.cos(turn[..., None] * np.arange(taps)) @ lags, 0.0)
+
+
 SIZES: Mapping[str, Mapping[str, Any]] = {
     "quick": {"tokens": 320, "families": ("flat", "harmonic")},
     "standard": {"tokens": 320, "families": ("flat", "harmonic", "pink")},

@@ -2,8 +2,9 @@
 
 Source: Post 0, section 0.3: "I chose these models to prove that the effects were architectural and not model-specific".
 In words: what the architecture alone brings about, training does not change. So take the encoder, draw the same
-architecture anew several times without training it, and ask all of them the same questions. If the effects are
-architectural, the answers are the same.
+architecture anew several times without training it, at widths of half to twice its own where it can be built so (the
+post speaks of scale, too), and ask all of them the same questions. If the effects are architectural, the answers are
+the same.
 
 Questions  stability   does a pitch add one direction (`pitch_direction`, frozen frames)? 0: none; 1: one everywhere
            holism      is the code more than its parts (`holistic_texture`, frozen frames)? 0: a sum; 1: a texture
@@ -13,14 +14,19 @@ Questions  stability   does a pitch add one direction (`pitch_direction`, frozen
 Anchors   every score is (theta - theta_neg) / (theta_pos - theta_neg), theta_neg and theta_pos the effects of the
           controls of its claim. They are known in closed form: 0 and 1 by the normalisation of stability, holism and
           collapse; 0 octaves and the log-coverage of flat tuning re an ear's filter on the tones played, for width.
-Stimuli   those of the four claims, fewer of them; every encoder hears draws of its own.
+Stimuli   those of the four claims, fewer of them; every encoder hears draws of its own. Stability is asked in several
+          small designs, each of the same six kinds of company (silence, note, two, three, noise, another timbre) with
+          other notes: its score is their mean.
 Formula   d_k = own score k - mean of the untrained scores k; effect = min over k of .15 - |d_k|: how far the most
           different behaviour stays within .15 of the scale between the two controls.
-Interval  of each d_k: untrained seeds are the clusters, s_k^2 / seeds, plus the variance of the own score over its
-          stimuli (jackknife); Student's t with Satterthwaite's degrees of freedom. Every seed heard sounds of its own,
-          so that s_k holds the share of the stimuli. Alike means alike in every question: the lower end is the smallest
-          lower end of any (an intersection of tests, each at .05 one-sided, keeps .05: Berger 1982). Different means
-          different in any: the upper end is the smallest upper end, each at .05 / questions (Bonferroni).
+Interval  of each d_k: untrained draws are the clusters, each of a seed and a width of its own, s_k^2 / draws, plus the
+          variance of the own score over its stimuli (jackknife over designs, sets, blocks of tones); Student's t with
+          Satterthwaite's degrees of freedom. Every draw heard sounds of its own, so that s_k holds the share of the
+          stimuli. The kinds of company are the same for all and no part of the noise: taken for clusters they made the
+          interval of a difference up to twenty times too wide (+-.07 where seeds moved by .002).
+          Alike means alike in every question: the lower end is the smallest lower end of any (an intersection of tests,
+          each at .05 one-sided, keeps .05: Berger 1982). Different means different in any: the upper end is the
+          smallest upper end, each at .05 / questions (Bonferroni).
 Thresholds 0: all differences are within .15. -.15: one is larger than .30.
 Parts     each question alone, .15 - |d_k|.
 Large     cannot exceed .15, which is no difference at all.
@@ -51,19 +57,22 @@ from . import alias_collapse, holistic_texture, pitch_direction, tuning
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, power
 from .records import Effect, Measurement, Part, Threshold
-from .statistics import CONFIDENCE, jackknife_two_way, standard_error
+from .statistics import CONFIDENCE, jackknife, standard_error
 
-VERSION = 1
+VERSION = 2
 FRAMES = 24
+KINDS = 6
+"""Of company that a pitch is heard in."""
+
 MARGIN = 0.15
 LEAST_SEEDS = 3
 LEAST_QUESTIONS = 2
 QUESTIONS = ("stability", "holism", "width", "collapse")
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"pitches": 8, "contexts": 9, "sets": 6, "tones": 48, "pairs": 0},
-    "standard": {"pitches": 12, "contexts": 12, "sets": 12, "tones": 72, "pairs": 0},
-    "thorough": {"pitches": 18, "contexts": 12, "sets": 24, "tones": 192, "pairs": 24},
+    "quick": {"designs": 3, "pitches": 4, "sets": 6, "tones": 48, "pairs": 0},
+    "standard": {"designs": 4, "pitches": 5, "sets": 12, "tones": 72, "pairs": 0},
+    "thorough": {"designs": 8, "pitches": 6, "sets": 24, "tones": 192, "pairs": 24},
 }
 THRESHOLD = Threshold(0.0, -MARGIN)
 
@@ -73,16 +82,19 @@ def architectural(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     size = SIZES[effort]
     seconds = ear.seconds(FRAMES)
     rates = [ear.frame_rates[site] for site in ear.sites]
-    pitches = designs.pitches_in_contexts(
-        rng,
-        pitches=size["pitches"],
-        contexts=size["contexts"],
-        tokens=1,
-        crossed=False,
-        seconds=seconds,
-        frame_rate=min(rates),
-        harmonics_below_hz=0.42 * ear.sample_rate,
-    )
+    pitches = [
+        designs.pitches_in_contexts(
+            rng,
+            pitches=size["pitches"],
+            contexts=KINDS,
+            tokens=1,
+            crossed=False,
+            seconds=seconds,
+            frame_rate=min(rates),
+            harmonics_below_hz=0.42 * ear.sample_rate,
+        )
+        for _ in range(size["designs"])
+    ]
     subsets = designs.presence_factorial(
         rng,
         sets=size["sets"],
@@ -95,13 +107,14 @@ def architectural(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     # It asks for itself, and knows where nothing folds.
     pairs = alias_collapse.alias_collapse_of(ear, rng, sets=size["pairs"], tokens=2, lines=0) if size["pairs"] else None
     asked = next(pairs) if pairs is not None else []
-    notes, frames, loud, soft, *lines = yield [
-        Listen(pitches.stimuli, Frames(FRAMES)),
+    frames, loud, soft, *answers = yield [
         Listen(subsets.flat, Frames(FRAMES)),
         Listen(tones.loud, power),
         Listen(tones.soft, power),
+        *(Listen(each.stimuli, Frames(FRAMES)) for each in pitches),
         *asked,
     ]
+    notes, lines = answers[: len(pitches)], answers[len(pitches) :]
     collapse = {} if pairs is None else _sent(pairs, lines)
     return {
         site: Measurement(
@@ -113,7 +126,7 @@ def architectural(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
             parts=tuple(
                 Part(name=name, effect=found, threshold=THRESHOLD)
                 for name, found in (
-                    ("stability", _stability(pitches, notes[site])),
+                    ("stability", _stability(pitches, [each[site] for each in notes])),
                     ("holism", _holism(subsets, frames[site])),
                     ("width", _width(tones, loud[site], soft[site])),
                     *((("collapse", collapse[site].effect),) if collapse else ()),
@@ -218,12 +231,16 @@ def _missing(mine: Effect | None, theirs: Sequence[float]) -> str:
     return f"untrained encoders that answer: {len(theirs)} (at least {LEAST_SEEDS})"
 
 
-def _stability(design: designs.PitchesInContexts, notes: NDArray) -> Effect | None:
-    increments = pitch_direction._increments(design, notes)
-    if not increments.any():
-        return None
-    stability = pitch_direction.Stability(design, increments, frozen=True)
-    return _finite(jackknife_two_way(stability.effect, stability.shape, name="stability"))
+def _stability(played: Sequence[designs.PitchesInContexts], notes: Sequence[NDArray]) -> Effect | None:
+    found = []
+    for design, heard in zip(played, notes, strict=True):
+        increments = pitch_direction._increments(design, heard)
+        if not increments.any():
+            return None
+        stability = pitch_direction.Stability(design, increments, frozen=True)
+        found.append(stability.effect(np.ones(stability.shape, dtype=bool)))
+    values = np.array(found)
+    return _finite(jackknife(lambda kept: float(values[kept].mean()), len(values), name="stability"))
 
 
 def _holism(design: designs.PresenceFactorial, frames: NDArray) -> Effect | None:

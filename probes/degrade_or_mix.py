@@ -26,8 +26,10 @@ Parts     The table of two by two. Downsampling alone: the linear twin at full r
           that against the encoder as it is. Where the encoder offers its full-rate variant, nonlinearity at full rate,
           and the interaction of the two (not at quick; from few sounds, so rough). Sizes from the mean: R2 of the
           partials' powers, without their phases, from the code's mean over a period, where a code that rectifies holds
-          them; there all partials share one line. Two-tone intermodulation: share of the code's power
-          off the lines of the two tones.
+          them; there all partials share one line. Layer by layer, where the encoder tells its strided layers (not at
+          quick): R2 of some members of each class from each layer's output, each at the line onto which the strides so
+          far fold it; as an effect, R2(first strided layer) - R2(here). Two-tone intermodulation: share of the code's
+          power off the lines of the two tones.
 Interval  two-way jackknife over alias classes, 12, and blocks of sounds, 16: members of a class compete for the same
           channels, so a class is the unit; and a loud sound is bent more in all classes at once.
 Null      which sound had which amplitudes, permuted: R2 as is falls to 0, and the effect to its largest value; p is the
@@ -59,7 +61,7 @@ from testtone.stimuli.multisines import LineSpectrum, Multisine
 
 from . import alias_lines
 from .alias_lines import Components, Derivative, GridLines, Group, Twin
-from .hearing import Answer, Ear, Listen, Probe
+from .hearing import LAYERS, Answer, Ear, Listen, Probe
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, jackknife_two_way
 
@@ -74,6 +76,9 @@ FULL_RATE = {"quick": 0, "standard": 8, "thorough": 96}
 
 FULL_RATE_MEMBERS = 16
 """Members of each class that are read there."""
+
+SOUNDS_BY_LAYER = {"quick": 0, "standard": 320, "thorough": 1200}
+"""Dense sounds that are heard layer by layer: more than a layer has channels."""
 
 PAIRS = 12
 BLOCKS = 16
@@ -195,7 +200,27 @@ class _Play:
             own = GridLines(FRAMES * classes.chain.hop, tuple(lines.ravel().tolist()))
             few = group.dense["flat"].stimuli[: FULL_RATE[effort]]
             asked["full_rate"] = Listen(few, own, judged, "full_rate")
+        self.layers = self._layers(ear) if judged and SOUNDS_BY_LAYER[effort] else {}
+        for name, (count, lines, _) in self.layers.items():
+            own = GridLines(count, tuple(np.unique(lines).tolist()))
+            asked[name] = Listen(group.dense["flat"].stimuli[: SOUNDS_BY_LAYER[effort]], own, (name,), LAYERS)
         self.names, self.requests = tuple(asked), tuple(asked.values())
+
+    def _layers(self, ear: Ear) -> dict[str, tuple[int, NDArray[np.intp], NDArray[np.bool_]]]:
+        """Of each layer: frames in a period, and of the chosen members the line and whether it runs backwards there.
+
+        Both 'classes members'.
+        """
+        classes = self.group.classes
+        harmonics = np.take_along_axis(classes.harmonics, self.chosen, axis=1)
+        found = {}
+        for name, rate in ear.layers.items():
+            count = round(FRAMES * classes.chain.hop * rate / ear.sample_rate)
+            whole = abs(count * ear.sample_rate / rate / FRAMES / classes.chain.hop - 1) < 1e-9
+            if whole and count >= FRAMES:
+                rest = harmonics % count
+                found[name] = (count, np.minimum(rest, count - rest), 2 * rest > count)
+        return found
 
     def measure(self, site: str, heard: Mapping[str, Answer], rng: np.random.Generator) -> Measurement:
         if site not in self.twin.known:
@@ -251,6 +276,12 @@ class _Play:
                 self._part("nonlinearity alone, full rate", own, full, "R2(full-rate linear) - R2(full rate)", note),
                 self._part("interaction", own - linear, full - as_is, "interaction of the two", note),
             ]
+        layers: list[dict[str, Any]] = []
+        if self.layers:
+            by_layer = {name: self._at_layer(name, heard[name][name], rng) for name in self.layers}
+            here = np.take_along_axis(cells.as_is, self.chosen, axis=1)
+            parts.append(self._from_the_first(by_layer, here))
+            layers = [{"name": name, "r2": float(r2.mean())} for name, r2 in {**by_layer, site: here}.items()]
         parts.append(self._sizes(heard["means"][site], cells))
         parts.append(
             Part(
@@ -277,6 +308,7 @@ class _Play:
                 "twin": self.twin.source(site),
                 "derivative_missed": _finite(self.twin.derivatives[site].missed),
                 "by_frequency": _by_frequency(classes.hz, cells),
+                "layers": layers,
             },
         )
 
@@ -296,6 +328,31 @@ class _Play:
                 drawn = drawn.conj() if classes.mirrored[index, member] else drawn
                 r2[index, place] = Components.of(own).r2(drawn[:, None])[0]
         return r2
+
+    def _at_layer(self, name: str, heard: NDArray[Any], rng: np.random.Generator) -> NDArray[np.float64]:
+        """R2 of the chosen members from a layer's output, 'clips channels lines', 'classes members'."""
+        classes, (count, lines, backwards) = self.group.classes, self.layers[name]
+        drawn = self.group.dense["flat"].drawn[: len(heard)]
+        drawn = np.where(classes.mirrored, drawn.conj(), drawn)
+        together = max(1.0, classes.harmonics.shape[1] * FRAMES / count)
+        noise = NOISE * float(np.square(np.abs(heard)).mean(dtype=np.float64)) / together
+        r2 = np.empty(lines.shape)
+        for place, line in enumerate(np.unique(lines)):
+            own = heard[:, :, place].astype(np.complex128)
+            own += np.sqrt(noise / 2) * (rng.standard_normal((2, *own.T.shape)).T @ [1, 1j])
+            components = Components.of(own)
+            for index, place_of in np.argwhere(lines == line):
+                amplitude = drawn[:, index, self.chosen[index, place_of]]
+                amplitude = amplitude.conj() if backwards[index, place_of] else amplitude
+                r2[index, place_of] = components.r2(amplitude[:, None])[0]
+        return r2
+
+    def _from_the_first(self, by_layer: Mapping[str, NDArray[np.float64]], here: NDArray[np.float64]) -> Part:
+        """What is lost between the first strided layer and the site."""
+        first, r2 = next(iter(by_layer.items()))
+        said = ", ".join(f"{name} {each.mean():.3f}" for name, each in by_layer.items())
+        note = f"R2 of {here.shape[1]} members of each class: {said}, here {here.mean():.3f}"
+        return self._part(f"from {first} on", r2, here, f"R2({first}) - R2(here)", note)
 
     def _sizes(self, means: NDArray[Any], cells: _Cells) -> Part:
         """What the mean over a period tells of the power of each partial, for codes that rectify."""

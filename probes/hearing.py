@@ -26,7 +26,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from testtone.models.listening import BATCH, EncoderFault, Listener, Margin
+from testtone.models.listening import BATCH, LAYERS, EncoderFault, Listener, Margin
 from testtone.models.protocol import CODES
 from testtone.stimuli import Chain, Stimulus
 from testtone.stimuli.sources import Recording
@@ -87,6 +87,10 @@ class Ear:
     relative to silence; None where it offers none."""
     variants: tuple[str, ...] = ()
     """Variants of the encoder with the same weights that it offers: without strides, or linear, or both."""
+    layers: Mapping[str, float] = field(default_factory=dict)
+    """Sites of the variant `LAYERS` in order, and their frame rates in Hz: the layers that stride, where it tells."""
+    strided_kernels: tuple[NDArray[np.float64], ...] | None = None
+    """The correlations before each of the strides, 'out in taps' each, where the encoder tells them."""
     members: Mapping[str, tuple[int, int]] | None = None
     """Where the code holds many encoders side by side: the channels of each, first and beyond the last."""
     composes_as: Mapping[str, str] = field(default_factory=dict)
@@ -144,7 +148,9 @@ def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recordin
         shifted=tuple(site for site in offered if site in listener.shifted),
         respond=_respond(listener, offered),
         differentiate=_differentiate(listener, offered),
-        variants=tuple(listener.variants),
+        variants=tuple(each for each in listener.variants if each != LAYERS),
+        layers=listener.layers,
+        strided_kernels=listener.strided_kernels,
         codes=CODES in listener.sites,
         dequantise=None if getattr(listener.encoder, "dequantise", None) is None else listener.dequantise,
         members=getattr(listener.encoder, "members", None),

@@ -397,6 +397,159 @@ def _estimates(learned: NDArray, target: NDArray, tested: NDArray) -> list[NDArr
     return [side @ linalg.solve(gram + each * penalty, known, assume_a="pos") for each in MATCHED_STRENGTHS]
 
 
+@dataclass(frozen=True)
+class Spread:
+    """What readers of few sounds say, how far it scatters, and how far it would after endless sounds.
+
+    A reader of mean differences weighs channels by M (mean with - mean without), where M, a metric, was learned from
+    sounds of other families. Chance in those means adds to the scatter of what it says and, on average, nothing to the
+    distance between what it says with and without. How much it adds is known without bias, since chance in one sound
+    has nothing to do with chance in another: products of a sound with itself are left out (Hoeffding 1948).
+    """
+
+    areas: Floats
+    """'partials pairs' as heard; a pair is the family learned in and the family scored."""
+    apart: Floats
+    """'partials pairs', mean of what is said with the partial less mean without."""
+    scatter: Floats
+    """'partials pairs', variance of what is said, with and without apart."""
+    lasting: Floats
+    """'partials pairs', what of it endless sounds leave."""
+
+    def of(self, partials: NDArray[Any]) -> Spread:
+        """The same of some partials."""
+        return Spread(self.areas[partials], self.apart[partials], self.scatter[partials], self.lasting[partials])
+
+
+METRIC_STRENGTHS = (0.1, 1.0, 100.0)
+"""Of the metric's penalty, re the mean power of features; the one that reads best at home, one for a code."""
+
+MOST_REACH = 8.0
+"""By which d' of such readers may grow: where nothing is told apart, what would grow is chance."""
+
+LEAST_SHARE = 0.1
+"""Of the mean over partials: the lasting scatter of one that is hardly read counts as no less."""
+
+
+def spread_at_home(features: Floats, labels: Labels, strength: float | None = None) -> tuple[Spread, float]:
+    """Let readers of mean differences learn in each family and score them there; also which metric served best.
+
+    Args:
+        features: 'families tokens features', `scaled`.
+        labels: 'families tokens partials'.
+        strength: of the metric's penalty; the best of `METRIC_STRENGTHS` by default.
+    """
+    grams, width = _grams(features)
+    fold_of = folds(labels.shape[1])
+
+    def at(strength: float) -> Spread:
+        rows = []
+        for family in range(len(labels)):
+            inner = _metric(grams, width, (family, family), strength)
+            tested = [(np.flatnonzero(fold_of == fold), np.flatnonzero(fold_of != fold)) for fold in range(FOLDS)]
+            rows.append(_score(inner, labels[family], labels[family], tested))
+        return Spread(*np.stack(rows, axis=-1))
+
+    found = {each: at(each) for each in (METRIC_STRENGTHS if strength is None else (strength,))}
+    best = max(found, key=lambda each: float(np.nanmean(found[each].areas)))
+    return found[best], best
+
+
+def spread_abroad(features: Floats, labels: Labels, strength: float) -> Spread:
+    """Let them learn in each family and score them in each other; pairs in order, first of families learned in."""
+    grams, width = _grams(features)
+    count, every = len(labels), np.arange(labels.shape[1])
+    rows = []
+    for home in range(count):
+        for other in (each for each in range(count) if each != home):
+            inner = _metric(grams, width, (other, home), strength)
+            rows.append(_score(inner, labels[other], labels[home], [(every, every)]))
+    return Spread(*np.stack(rows, axis=-1))
+
+
+def reach(home: Spread, spread: Spread) -> Floats:
+    """Return by what factor d' of readers grows with endless sounds, 'partials', from 1 to `MOST_REACH`.
+
+    In the best of metrics what lasts of the scatter at home is in proportion to how far apart a partial is; elsewhere
+    it is so many times as large for all. So single partials, which say little of their own scatter, borrow from all.
+    """
+    apart, lasting = home.apart.mean(axis=1), float(spread.lasting.mean())
+    if not (apart.mean() > 0 and lasting > 0):
+        return np.full(len(apart), MOST_REACH)
+    share = np.maximum(apart / apart.mean(), LEAST_SHARE)
+    chance = max(float(spread.scatter.mean()) - lasting, 0.0)
+    return np.minimum(np.sqrt(1.0 + chance / (lasting * share)), MOST_REACH)
+
+
+def _grams(features: Floats) -> tuple[Floats, int]:
+    """Inner products of all tokens, each family's mean taken off, over the number of features that change."""
+    centred = features - features.mean(axis=1, keepdims=True)
+    centred = centred[..., centred.any(axis=(0, 1))]
+    count, tokens, width = centred.shape
+    flat = centred.reshape(-1, width)
+    return (flat @ flat.T).reshape(count, tokens, count, tokens).swapaxes(1, 2) / max(width, 1), width
+
+
+def _metric(grams: Floats, width: int, ends: tuple[int, int], strength: float) -> Floats:
+    """Inner products of tokens of two families, 'tokens tokens', in the metric that all other families give.
+
+    The metric is the inverse of their covariance with a penalty on its diagonal, re its mean.
+    """
+    known = [index for index in range(len(grams)) if index not in ends]
+    gram = np.concatenate([np.concatenate(list(grams[each, known]), axis=1) for each in known])
+    penalty = strength * max(float(np.trace(gram)) / len(gram), 1e-300)
+    values, vectors = linalg.eigh(gram)
+    kept = values > 1e-9 * max(float(values[-1]), 1e-300)
+    values, vectors = values[kept], vectors[:, kept]
+    one, other = (np.concatenate(list(grams[end, known]), axis=1) @ vectors for end in ends)
+    less = 1.0 / (values * width / len(gram) + penalty) - 1.0 / penalty
+    return np.asarray(grams[ends[0], ends[1]] / penalty + (one * (less / values)) @ other.T)
+
+
+def _score(
+    inner: Floats, asked: Labels, learned: Labels, splits: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]]
+) -> Floats:
+    """Areas, distance, scatter and lasting scatter of readers of mean differences, '4 partials'.
+
+    Args:
+        inner: inner products 'tokens tokens' of what is asked about and what is learned from.
+        asked: labels 'tokens partials' of the former.
+        learned: of the latter.
+        splits: which tokens are asked about together, and which are learned from for that.
+    """
+    partials = asked.shape[1]
+    apart, weight, scatter, lasting, free = np.zeros((5, partials))
+    said, group = np.empty(asked.shape), np.empty(len(asked), dtype=np.intp)
+    for number, (rows, columns) in enumerate(splits):
+        known = learned[columns]
+        with_it = known.sum(axis=0)
+        contrast = np.where(known, 1.0 / with_it, -1.0 / (len(known) - with_it))
+        block = inner[np.ix_(rows, columns)]
+        said[rows], group[rows] = block @ contrast, number
+        for partial in range(partials):
+            on, yes = asked[rows, partial], known[:, partial]
+            if min(on.sum(), (~on).sum()) < 1 or min(yes.sum(), (~yes).sum()) < 2:
+                continue
+            means = block[on].mean(axis=0), block[~on].mean(axis=0)
+            share = on.sum() * (~on).sum() / len(on)
+            apart[partial] += share * float((means[0] - means[1]) @ contrast[:, partial])
+            weight[partial] += share
+            rest = block - np.where(on[:, None], *means)
+            scatter[partial] += float(np.square(rest @ contrast[:, partial]).sum())
+            lasting[partial] += _without_itself(rest[:, yes], rest[:, ~yes])
+            free[partial] += len(on) - 2
+    free, weight = np.maximum(free, 1.0), np.maximum(weight, 1e-300)
+    return np.stack([area(said, asked, group), apart / weight, scatter / free, lasting / free])
+
+
+def _without_itself(yes: Floats, no: Floats) -> float:
+    """Sum over rows of the squared difference of two means over columns, of products of different columns only."""
+    pairs = [(np.square(each.sum(axis=1)) - np.square(each).sum(axis=1)) for each in (yes, no)]
+    counts = [each.shape[1] * (each.shape[1] - 1) for each in (yes, no)]
+    both = yes.mean(axis=1) * no.mean(axis=1)
+    return float((pairs[0] / counts[0] + pairs[1] / counts[1] - 2.0 * both).sum())
+
+
 def area_by_family(said: Floats, labels: Labels) -> Floats:
     """Return areas 'partials families' of what readers say, pairs within a family and a fold."""
     fold_of = folds(labels.shape[1])

@@ -135,7 +135,11 @@ def permutation(
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's step-down adjustment; the same order as ``p``. A nan counts towards the family and stays nan."""
+    """Holm's step-down adjustment; the same order as ``p``. A nan counts towards the family and stays nan.
+
+    >>> holm([0.01, 0.04, 0.5])
+    [0.03, 0.08, 0.5]
+    """
     values = np.asarray(p, dtype=float)
     order = np.argsort(values, kind="stable")
     adjusted = np.empty(len(values))
@@ -197,6 +201,11 @@ def verdict(effect: Effect | None, threshold: Threshold) -> str:
     """Supported, refuted, inconclusive, or insufficient where no interval can be had.
 
     Supported: the whole interval lies above ``supported_above``; refuted: below ``refuted_below``.
+
+    >>> from testtone.probes.records import Effect, Threshold
+    >>> effect = Effect(name="stability", value=0.6, low=0.55, high=0.65, confidence=0.9, unit="cosine", n=12)
+    >>> verdict(effect, Threshold(supported_above=0.5, refuted_below=0.2))
+    'supported'
     """
     if effect is None or not (math.isfinite(effect.low) and math.isfinite(effect.high)):
         return "insufficient"

@@ -30,10 +30,11 @@ Insufficient where R2 does not differ from member to member (`LEAST_SPREAD`, whi
 Parts       Unequal: spread of R2 over the members, from the covariance of its scores on even and odd sounds, so that
             noise does not count. Against received power: the same correlation given log p |v|^2 as well, which leaves
             what competition adds; the harder claim. Baselines: received power p |v|^2 and gain |v| in place of rho,
-            power alone; rho from the weights of another seed, untrained, on the same sounds, where such encoders are
-            known: what the architecture tells without the weights. Shuffled: rho with the answers dealt to other
-            members. Each family. Budget: by counting, sum of rho <= number of channels; what is left of it by the sum
-            of the measured R2 (adjusted for the number of sounds).
+            power alone; the naive cascade (`alias_lines.cascade`), the layers' own anti-aliasing gains multiplied,
+            where the encoder tells the kernels that it strides with; rho from the weights of another seed, untrained,
+            on the same sounds, where such encoders are known: what the architecture tells without the weights.
+            Shuffled: rho with the answers dealt to other members. Each family. Budget: by counting, sum of rho <=
+            number of channels; what is left of it by the sum of the measured R2 (adjusted for the number of sounds).
 Interval    jackknife over alias classes, 12; members of one class compete and are not independent.
 Null        rho dealt to other members within its class.
 Thresholds  .3: a tenth of what p and f leave in the ranks; .1: a hundredth.
@@ -86,6 +87,8 @@ DRAWS = {"quick": 99, "standard": 499, "thorough": 999}
 POINTS = 480
 """Points of the picture at most."""
 
+SHUFFLED = "rho with shuffled answers"
+
 GRID = "grid"
 """Figure that holds what `compare` needs, until the encoder has been compared with its company: arrays."""
 
@@ -129,7 +132,8 @@ def compare(own: Measurement, company: Sequence[Measurement]) -> Measurement:
         threshold=THRESHOLD,
         note="the same architecture, untrained, heard the same sounds: what the architecture tells without the weights",
     )
-    return replace(own, figures=figures, parts=(*own.parts, part))
+    parts = (*own.parts, part)
+    return replace(own, figures=figures | {"predictors": _predictors(own.effect, parts)}, parts=parts)
 
 
 def _without(site: str, reason: str, *, not_applicable: bool = False) -> Measurement:
@@ -173,6 +177,7 @@ class _Play:
 
     def __init__(self, ear: Ear, group: Group, level: int, derivatives: Mapping[str, Derivative], effort: str) -> None:
         self.group, self.twin, self.effort = group, Twin(ear, group, level, derivatives), effort
+        self.cascade = _cascade(ear, group)
         asked = self.twin.requests()
         if self.twin.known:
             for family in group.dense:
@@ -235,6 +240,7 @@ class _Play:
             null=None if effect is None else self._null(speaking, hz, effect, rng),
             sounds=self._sounds(),
             figures=self._figures(families, channels, site)
+            | {"predictors": _predictors(effect, parts)}
             | {"ceiling": ceilings, GRID: _grid(families, [each.name for each in speaking], hz)},
         )
 
@@ -292,6 +298,12 @@ class _Play:
             rows = [_partials(each.received / each.power, each.r2, (each.power, hz)) for each in speaking]
             return _over_classes(np.stack(rows), "Spearman(gain, R2 | p, f)") if rows else None
 
+        def naive() -> Effect | None:
+            if self.cascade is None or not speaking:
+                return None
+            rows = [_partials(self.cascade, each.r2, (each.power, hz)) for each in speaking]
+            return _over_classes(np.stack(rows), "Spearman(Q, R2 | p, f)")
+
         parts = [
             Part(
                 name="unequal",
@@ -309,7 +321,15 @@ class _Play:
             Part(name="baseline: gain", effect=gain(), threshold=THRESHOLD),
             Part(name="baseline: power alone", effect=correlation("power"), threshold=THRESHOLD),
             Part(
-                name="rho with shuffled answers",
+                name="baseline: naive cascade",
+                effect=naive(),
+                threshold=THRESHOLD,
+                note="the anti-aliasing gains of the strided layers, multiplied"
+                if self.cascade is not None
+                else "the encoder does not tell the kernels of its strides (`strided_kernels`)",
+            ),
+            Part(
+                name=SHUFFLED,
                 effect=correlation("shuffled", "p", "f"),
                 threshold=THRESHOLD,
                 note="answers dealt to other members of the class: should predict nothing",
@@ -387,6 +407,24 @@ class _Play:
             "twin": self.twin.source(site),
             "derivative_missed": missed if np.isfinite(missed) else None,
         }
+
+
+def _predictors(effect: Effect | None, parts: Sequence[Part]) -> dict[str, float]:
+    """How well each prediction does, for a picture: rho, what stands in its place, and rho with shuffled answers."""
+    found = {"rho": effect} | {
+        each.name.removeprefix("baseline: "): each.effect
+        for each in parts
+        if each.name.startswith("baseline: ") or each.name == SHUFFLED
+    }
+    return {name: float(each.value) for name, each in found.items() if each is not None and effect is not None}
+
+
+def _cascade(ear: Ear, group: Group) -> Floats | None:
+    """The naive cascade of the members, 'classes members'; None where the kernels of its strides are not told."""
+    strides, kernels = group.classes.chain.strides, ear.strided_kernels
+    if kernels is None or (ear.strides or ())[: len(strides)] != strides:
+        return None
+    return alias_lines.cascade(kernels[: len(strides)], strides, group.classes.hz, ear.sample_rate)
 
 
 def _grid(families: Sequence[Family], speaking: Sequence[str], hz: Floats) -> dict[str, Any]:

@@ -39,9 +39,18 @@ def read(path: str | Path) -> Any:
             f"{path} has {status.st_size / 1e6:.0f} MB; a report has at most {LARGEST_MEGABYTES} MB: is it the right "
             "file?"
         )
+    return parse(path.read_bytes(), path)
+
+
+def parse(data: bytes, path: str | Path) -> Any:
+    """Return what JSON holds, as strictly as ``read`` does; ``path`` is what a message names.
+
+    Raises:
+        ValueError: as ``read``.
+    """
     try:
         return json.loads(
-            path.read_bytes().decode("utf-8"),
+            data.decode("utf-8"),
             parse_constant=_constant,
             parse_float=_float,
             parse_int=_integer,

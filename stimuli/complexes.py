@@ -54,6 +54,8 @@ def harmonic_complex(
     """
     if not (math.isfinite(f0_hz) and f0_hz > 0):
         raise ValueError(f"f0_hz={f0_hz!r} must be a positive frequency in Hz")
+    if not rms >= 0:
+        raise ValueError(f"rms={rms!r} must be at least 0.0 (re full scale 1)")
     if harmonics < 1 or harmonics != int(harmonics):
         raise ValueError(f"harmonics={harmonics!r} must be a whole number of at least 1")
     if only not in ("all", "odd"):
@@ -83,7 +85,12 @@ def multisine(
 ) -> Tone:
     """Return sinusoids at the frequencies listed, with random start phases; one amplitude for all or one for each."""
     hz = np.asarray(frequencies_hz, dtype=float).ravel()
-    levels = np.broadcast_to(np.asarray(amplitude, dtype=float), hz.shape)
+    if not hz.size:
+        raise ValueError("frequencies_hz is empty; silence is a Stimulus without sources")
+    levels = np.asarray(amplitude, dtype=float)
+    if levels.size not in (1, hz.size):
+        raise ValueError(f"amplitude has {levels.size} values for {hz.size} frequencies_hz; give one, or one for each")
+    levels = np.broadcast_to(levels.ravel(), hz.shape)
     return Tone(_partials(hz, levels, rng.uniform(0.0, TWO_PI, hz.size)), role=role)
 
 

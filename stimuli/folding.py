@@ -32,7 +32,14 @@ class Collision:
 
 @dataclass(frozen=True)
 class Chain:
-    """Strides applied one after another to a signal at ``sample_rate`` Hz: ``Chain(24000, (2, 4, 5, 8))``."""
+    """Strides applied one after another to a signal at ``sample_rate`` Hz: ``Chain(24000, (2, 4, 5, 8))``.
+
+    >>> chain = Chain(24_000, (2, 4, 5, 8))
+    >>> chain.hop, chain.rates[-1]
+    (320, 75.0)
+    >>> chain.alias(440.0), chain.same_class(440.0, 515.0)
+    (10.0, True)
+    """
 
     sample_rate: int
     strides: tuple[int, ...]
@@ -145,7 +152,13 @@ class Chain:
 
 
 def fold(hz: float, rate: float) -> float:
-    """Return the distance in Hz from ``hz`` to the nearest multiple of ``rate``: its alias at that sampling rate."""
+    """Return the distance in Hz from ``hz`` to the nearest multiple of ``rate``: its alias at that sampling rate.
+
+    >>> fold(440.0, 75.0)
+    10.0
+    """
     if not rate > 0:
         raise ValueError(f"rate={rate!r} must be positive (Hz)")
+    if not math.isfinite(hz):
+        raise ValueError(f"hz={hz!r} must be finite (Hz)")
     return abs(hz - rate * round(hz / rate))

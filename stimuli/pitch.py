@@ -56,12 +56,19 @@ VOICINGS = ("close", "open", "drop2")
 
 
 def hz_from_midi(midi: float) -> float:
-    """Return the frequency in Hz of a MIDI number, equal temperament, A4 = 440 Hz."""
+    """Return the frequency in Hz of a MIDI number, equal temperament, A4 = 440 Hz.
+
+    >>> hz_from_midi(57)
+    220.0
+    """
     return A4_HZ * math.exp2((midi - A4_MIDI) / 12.0)
 
 
 def midi_from_hz(hz: float) -> float:
     """Return the fractional MIDI number of a frequency in Hz.
+
+    >>> midi_from_hz(440.0)
+    69.0
 
     Raises:
         ValueError: if ``hz`` is not a positive number.
@@ -105,6 +112,9 @@ def chord(
 
     Raises:
         ValueError: for an unknown quality, voicing or tuning, or an inversion that the chord does not have.
+
+    >>> chord(60, "major", inversion=1)
+    (64.0, 67.0, 72.0)
     """
     steps = _choice("quality", quality, QUALITIES)
     _choice("voicing", voicing, {each: each for each in VOICINGS})

@@ -292,5 +292,6 @@ def whole(record: Any, name: str, *, least: int, most: int | None = None) -> Non
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name}={value!r} must be a whole number, not {type(value).__name__}")
     if value < least or (most is not None and value > most):
-        raise ValueError(f"{name}={value} must lie in {least}..{'' if most is None else most}")
+        limits = f"be at least {least}" if most is None else f"lie in {least}..{most}"
+        raise ValueError(f"{name}={value} must {limits}")
     object.__setattr__(record, name, int(value))

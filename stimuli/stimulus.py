@@ -30,6 +30,12 @@ class Stimulus:
     """Sources that sound together for ``seconds``, with raised-cosine ramps of ``ramp_seconds`` at both ends.
 
     ``label`` and ``chord`` are for people; they change neither the samples nor the hash. Without sources it is silence.
+
+    >>> from testtone.stimuli import Stimulus, partial_tone
+    >>> low = Stimulus(sources=(partial_tone(440.0, amplitude=0.1),), seconds=0.5)
+    >>> high = Stimulus(sources=(partial_tone(660.0, amplitude=0.1),), seconds=0.5)
+    >>> (low + high).render(24_000).shape
+    (12000,)
     """
 
     sources: tuple[Source, ...]
@@ -59,7 +65,14 @@ class Stimulus:
 
     @classmethod
     def from_truth(cls, truth: Mapping[str, Any]) -> "Stimulus":
-        """Return the stimulus that ``truth()`` describes: a sound in a report can be played again."""
+        """Return the stimulus that ``truth()`` describes: a sound in a report can be played again.
+
+        Raises:
+            ValueError: if something is missing, or no sound is like that.
+        """
+        missing = [key for key in ("sources", "seconds", "ramp_seconds", "label", "chord") if key not in truth]
+        if missing:
+            raise ValueError(f"truth lacks {', '.join(missing)}; give what Stimulus.truth() returned, whole")
         sources = tuple(_source(each) for each in truth["sources"])
         return cls(sources, truth["seconds"], truth["ramp_seconds"], truth["label"], truth["chord"])
 

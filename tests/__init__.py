@@ -6,6 +6,7 @@
 ``disagreements``  verdicts known to contradict their source
 ``search``         hypothesis looks for a counterexample; what it found is pinned and replayed
 ``ledger``         records become a table and a report
+``journal``        what a run has finished, kept until its report is written
 ``check``          one claim on one encoder from Python, without pytest
 ``scope``          sentences that no test of an encoder can decide
 ``plugin``         options, collection and summary, for pytest

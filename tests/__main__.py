@@ -1,6 +1,7 @@
 """What can be asked of claims from the command line, beside pytest.
 
 python -m testtone.tests store ls|gc|verify DIR
+python -m testtone.tests recover report.unfinished-1.jsonl -o PATH.html
 python -m testtone.tests sweep --encoder SPEC --processes 4 --report PATH.html
 python -m testtone.tests sweep --encoder SPEC --scheduler tcp://HOST:8786 --report PATH.html
 """
@@ -17,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from .plugin import EFFORTS
@@ -40,9 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for each in (listing, gc, verify):
         each.add_argument("folder", metavar="DIR")
     _offer_sweep(rooms)
+    left = rooms.add_parser("recover", help="make the report of what a run had finished when it was killed")
+    left.add_argument("journal", type=Path, metavar="REPORT.unfinished-N.jsonl", help="what the run left behind")
+    left.add_argument("-o", "--output", type=Path, required=True, metavar="PATH.html", help="its data goes beside it")
     options = parser.parse_args(arguments)
     if options.room == "sweep":
         return _sweep(options)
+    if options.room == "recover":
+        return _recover(options)
     try:
         found = Store(options.folder, make=False)
     except StoreError as error:
@@ -76,6 +83,24 @@ def _offer_sweep(rooms: Any) -> None:
     where = sweep.add_mutually_exclusive_group()
     where.add_argument("--processes", type=int, metavar="N", help="on this machine")
     where.add_argument("--scheduler", metavar="ADDRESS", help="of dask.distributed (pip install 'testtone[cluster]')")
+
+
+def _recover(options: argparse.Namespace) -> int:
+    """Write the report of what a journal holds."""
+    from .journal import recover
+
+    try:
+        if options.output.suffix.lower() not in (".html", ".htm"):
+            raise ValueError(f"--output={options.output} must end in .html; its data goes to PATH.json beside it")
+        ledger = recover(options.journal, options.output)
+    except (ValueError, OSError) as error:
+        print(f"python -m testtone.tests recover: {error}", file=sys.stderr)
+        return 2
+    missing = len(ledger.expected) - len(ledger.records)
+    print(f"{len(ledger.records)} records were finished, {missing} were not")
+    print(f"report: {options.output}  data: {options.output.with_suffix('.json')}")
+    print(f"{options.journal} is left as it is; delete it when the report is what you wanted")
+    return 0
 
 
 def _sweep(options: argparse.Namespace) -> int:

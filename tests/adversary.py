@@ -57,7 +57,12 @@ def challenge(encoder: Encoder | str, *, effort: str = "quick", seconds: float =
         encoder: an encoder, or a spec as after ``--encoder``.
         effort: ``"quick"``, ``"standard"`` or ``"thorough"``.
         seconds: length of the clips, where the encoder does not fix it.
+
+    Raises:
+        ValueError: for an encoder or an effort that there is not.
     """
+    if effort not in strategies.profiles.EXAMPLES:
+        raise ValueError(f"effort={effort!r} must be one of {', '.join(strategies.profiles.EXAMPLES)}")
     found: Any = resolve(encoder) if isinstance(encoder, str) else encoder
     said = encoder if isinstance(encoder, str) else str(getattr(found, "name", type(found).__name__))
     listener = Listener(found, spec=said)

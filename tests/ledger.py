@@ -241,6 +241,9 @@ def shares(groups: Sequence[str], of: int) -> list[int]:
     """Return a share from 1 to ``of`` for each case, by the group that it belongs to; a group stays together.
 
     The largest groups go first, each to the share that holds least so far: the same groups give the same shares.
+
+    >>> shares(["pitch", "pitch", "alias", "chord"], 2)
+    [1, 1, 2, 2]
     """
     held = [0] * of
     share: dict[str, int] = {}

@@ -20,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from testtone.stimuli.recordings import Folder
 
+    from .journal import Journal
     from .ledger import Ledger
     from .memory import Memory
     from .store import Store
@@ -43,6 +44,7 @@ numpy_key = pytest.StashKey[bool]()
 """Whether numpy's threads are as the user said or, where nothing was said, as many as torch's."""
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
+journal_key = pytest.StashKey["Journal"]()
 ledger_key = pytest.StashKey["Ledger"]()
 store_key = pytest.StashKey["Store"]()
 store_said_key = pytest.StashKey[list[str]]()
@@ -245,6 +247,9 @@ def pytest_report_header(config: pytest.Config) -> list[str] | None:
     audio = _audio(config)
     if audio is not None:
         lines.append(f"testtone: audio from {config.option.claims_audio}: {audio.said}")
+    journal = _journal(config)
+    for path in journal.left if journal is not None else ():
+        lines.append(f"testtone: a run before this one did not end; {_recovers(path)}")
     return lines
 
 
@@ -290,6 +295,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         payload = json.loads(str(value))
         if report.when == "call":
             _ledger(_session_config).enter(payload)
+            journal = _journal(_session_config)
+            if journal is not None:
+                journal.enter(payload)
         properties.append(("verdict", payload["record"]["verdict"] or "none"))
     # A worker's report has yet to reach the controller.
     if not (hasattr(_session_config, "workerinput") and report.when == "call"):
@@ -342,7 +350,26 @@ def pytest_sessionstart(session: pytest.Session) -> Generator[None, None, None]:
     global _session_config
     previous, _session_config = _session_config, session.config
     session.config.add_cleanup(lambda: _restore(previous))
+    if _journal(session.config) is not None:
+        _end_in_order(session.config)
     return (yield)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as schedulers send it at the end of the time that was asked for."""
+
+
+def _end_in_order(config: pytest.Config) -> None:
+    """Let SIGTERM end a run as Control-C does, with a report of what is finished."""
+    import signal
+    import threading
+
+    def end(number: int, frame: Any) -> None:
+        raise Terminated("SIGTERM")
+
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
+        config.add_cleanup(lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL) and None)
 
 
 def _restore(previous: pytest.Config | None) -> None:
@@ -374,6 +401,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             # The table is still worth showing; the run has failed, for there is no report of it.
             ledger.unwritten = f"--claims-report={_page(config)} could not be written: {error}"
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    journal = _journal(config)
+    if journal is not None:
+        journal.close(reported=ledger.page is not None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -386,8 +416,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line, **markup)
     for line in ledger.searches():
         terminalreporter.write_line(line)
+    journal = _journal(config)
     if ledger.unwritten is not None:
         terminalreporter.write_line(f"ERROR: {ledger.unwritten}", red=True)
+        if journal is not None and journal.path is not None:
+            terminalreporter.write_line(f"nothing is lost: {_recovers(journal.path)}")
+    if journal is not None and journal.fault is not None:
+        terminalreporter.write_line(f"testtone: {journal.fault}")
     for line in _said_of_store(config):
         terminalreporter.write_line(line)
     if ledger.page is not None:
@@ -577,6 +612,27 @@ def _ledger(config: pytest.Config) -> Ledger:
 
         config.stash[ledger_key] = Ledger()
     return config.stash[ledger_key]
+
+
+def _journal(config: pytest.Config) -> Journal | None:
+    """Return what keeps the finished records until the report is written; none without a report, or in a worker."""
+    if config.option.claims_report is None or hasattr(config, "workerinput"):
+        return None
+    if journal_key not in config.stash:
+        from .journal import Journal
+
+        config.stash[journal_key] = Journal(
+            _page(config),
+            _ledger(config),
+            command=_command(config),
+            seed=config.option.claims_seed,
+            effort=config.option.claims_effort,
+        )
+    return config.stash[journal_key]
+
+
+def _recovers(path: Path) -> str:
+    return f"what it finished: python -m testtone.tests recover {path} -o {path.name.partition('.')[0]}-recovered.html"
 
 
 def _check_spec(config: pytest.Config, spec: str) -> None:

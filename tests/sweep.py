@@ -112,6 +112,8 @@ def sweep(
         raise ValueError(f"effort={effort!r} must be one of {', '.join(EFFORTS)}")
     if not encoders:
         raise ValueError("encoders is empty; name one as --encoder would")
+    if asked is not None and not asked:
+        raise ValueError("asked is empty; name a claim, or give None for all")
     found = [_found(each) for each in (claims() if asked is None else asked)]
     shipped = claims()
     units = [

@@ -97,7 +97,7 @@ def _separations(record: Record) -> list[Chart]:
 
 
 def survival(record: Record, encoder: Record) -> list[Chart]:
-    """Return predicted against measured representability, a point for each partial, a chart for each family."""
+    """Return predicted against measured representability, a point for each partial, and how other predictions do."""
     found = Data(record).at("points")
     points = [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
     charts: list[Chart] = []
@@ -116,7 +116,18 @@ def survival(record: Record, encoder: Record) -> list[Chart]:
                 note=f"A point for each of {len(rho)} partials.",
             )
         )
-    return charts
+    return [*charts, *_predictors(Data(record))]
+
+
+def _predictors(data: Data) -> list[Chart]:
+    """Return how well each prediction tells which partials survive: that of the claim, and what stands in its place."""
+    rows = [(name, data.number("predictors", name)) for name in data.names("predictors")[:8]]
+    known = tuple(Line(name, (Marks(0 if name == "rho" else 3, (v,), bar=True),)) for name, v in rows if v is not None)
+    if len(known) < 2:
+        return []
+    values = [row.marks[0].values[0] for row in known]
+    axis = scale("rank correlation with what was measured", values, also=(0.0, 1.0))
+    return [Strip("What predicts who survives", axis, known)]
 
 
 def losses(record: Record, encoder: Record) -> list[Chart]:
@@ -143,4 +154,19 @@ def losses(record: Record, encoder: Record) -> list[Chart]:
     if known:
         axis = scale("R², mean over partials", [row.marks[0].values[0] for row in known], also=(0.0, 1.0))
         charts.append(Strip("What is lost where", axis, known))
-    return charts
+    return [*charts, *_by_layer(data)]
+
+
+def _by_layer(data: Data) -> list[Chart]:
+    """Return what each strided layer still holds of a partial, from the waveform inwards."""
+    found = data.at("layers")
+    rows = []
+    for each in found[:16] if isinstance(found, list) else []:
+        layer = Data({"figures": each}) if isinstance(each, Mapping) else None
+        value = layer.number("r2") if layer else None
+        if value is not None:
+            rows.append(Line(str(each.get("name")), (Marks(1, (value,), bar=True),)))
+    if not rows:
+        return []
+    axis = scale("R² of reading a partial back", [row.marks[0].values[0] for row in rows], also=(0.0, 1.0))
+    return [Strip("Layer by layer", axis, tuple(rows))]

@@ -12,6 +12,7 @@ Nothing is registered on import, and no profile of yours is changed: `settings_f
 `register` registers the three under names of your choice.
 """
 
+import math
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -30,10 +31,12 @@ def settings_for(effort: str = "standard", *, share: float = 1.0) -> settings:
         share: of them; for a property that costs more than others, or less.
 
     Raises:
-        ValueError: for an unknown effort.
+        ValueError: for an unknown effort, or no share.
     """
     if effort not in EXAMPLES:
         raise ValueError(f"effort={effort!r} is unknown; known: {', '.join(EXAMPLES)}")
+    if not (math.isfinite(share) and share > 0):
+        raise ValueError(f"share={share!r} must be positive (of {EXAMPLES[effort]} examples)")
     # A sound may take longer to draw than a number: that is no fault of the test.
     return settings(
         settings.get_profile("default"),

@@ -281,6 +281,8 @@ def pairs(*, hop: int = 320, sample_rate: int = SAMPLE_RATE, seconds: float = SE
 def _chain(hop: int | None, strides: Sequence[int], sample_rate: int) -> Chain:
     if (hop is None) == (not strides):
         raise ValueError(f"hop={hop}, strides={tuple(strides)}: give exactly one of the two")
+    if hop is not None and (hop != int(hop) or hop < 1):
+        raise ValueError(f"hop={hop!r} must be a whole number of samples, 1 or more")
     return Chain(sample_rate, tuple(strides) if hop is None else (hop,))
 
 

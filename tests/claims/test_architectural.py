@@ -1,5 +1,7 @@
 """A trained encoder and its untrained twins behave alike."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from testtone.models.specs import TWINS
@@ -9,6 +11,13 @@ from testtone.tests.trial import Trial
 
 SEEDS = (11, 12, 13, 14, 15, 16)
 """Of the untrained encoders that every encoder is compared with: six draws of the same architecture."""
+
+WIDTHS: Mapping[str, tuple[str, ...]] = {
+    "encodec-mini-gain": tuple(f"width={each}" for each in (4, 5, 7, 9, 12, 16)),
+    "samplecnn-gain": tuple(f"width={each}" for each in (0.5, 0.66, 0.87, 1.15, 1.52, 2)),
+    "holistic-features": tuple(f"features={each}" for each in (128, 169, 223, 294, 388, 512)),
+}
+"""And a width of its own for each: half to twice the usual, in equal steps of a logarithmic scale."""
 
 
 def company(spec: str) -> tuple[str, ...]:
@@ -26,7 +35,8 @@ def company(spec: str) -> tuple[str, ...]:
         kin = "holistic-features"
     else:
         return ()
-    return tuple(f"{kin}:seed={seed}" for seed in SEEDS)
+    widths = WIDTHS.get(kin, ("",) * len(SEEDS))
+    return tuple(",".join(filter(None, (f"{kin}:seed={s}", w))) for s, w in zip(SEEDS, widths, strict=True))
 
 
 CLAIM = Claim(
@@ -57,11 +67,12 @@ CLAIM = Claim(
         "Stability of pitch directions, holism and width of tuning, as in the claims of these names, on the frames "
         "themselves and with fewer sounds. Each score is stated on the scale between the controls of its claim, from 0 "
         "to 1. "
-        "The untrained are six draws of the same architecture with weights of such size that sound passes all layers "
-        "at its level. The effect is .15 minus the largest difference between the trained encoder and their mean: "
-        "above 0 every behaviour stays within .15 of the scale; below -.15 one of them differs by more than .30. "
-        "Interval: the six draws are the clusters, and the uncertainty of the trained encoder's own score is added. "
-        "The controls: random textures of the whole spectrum against six other draws of them, and a filterbank against "
+        "The untrained are six draws of the same architecture, of half to twice its width where it can be built so, "
+        "with weights of such size that sound passes all layers at its level. The effect is .15 minus the largest "
+        "difference between the trained encoder and their mean: above 0 every behaviour stays within .15 of the scale; "
+        "below -.15 one of them differs by more than .30. Interval: the six draws, each of a seed and a width of its "
+        "own, are the clusters, and the uncertainty of the trained encoder's own score is added. The controls: random "
+        "textures of the whole spectrum against six other draws of them, in other numbers, and a filterbank against "
         "the same six."
     ),
 )

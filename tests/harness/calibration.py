@@ -341,13 +341,17 @@ WORLDS: dict[str, World] = {
             ("some", partials(some(truth, 3.0), others(truth, 3.0))),
         )
     },
-    "contained, weakly, 0.00": World(CONTAINED, 0.0, partials(alike(0.0), alike(d_prime(0.85)))),
-    "contained, weakly, -0.10": World(CONTAINED, -0.1, partials(alike(0.0), alike(d_prime(0.75)))),
+    **{
+        f"contained, weakly, {area - 0.85:.3f}": World(
+            CONTAINED, area - 0.85, partials(alike(0.0), alike(d_prime(area)))
+        )
+        for area in (0.85, 0.75, 0.8, 0.925)
+    },
     **{
         f"contained, some exposed, {0.65 - area:.2f}": World(
             CONTAINED, 0.15 - share * (SURE - 0.5), partials(some(share), others(share))
         )
-        for area in (0.65, 0.75)
+        for area in (0.65, 0.75, 0.825)
         for share in ((area - 0.5) / (SURE - 0.5),)
     },
     **{

@@ -54,6 +54,8 @@ class Reference:
     truth: float
     code: Callable[[int], Code]
     ear: Ear = EAR
+    company: Callable[[int], tuple[Code, ...]] | None = None
+    """Others that the code of a seed is compared with, where the claim compares."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,16 @@ def heard(reference: Reference, seed: int, effort: str) -> Measurement:
     """One run of a probe on a reference."""
     probe = importlib.import_module(f"testtone.probes.{reference.claim}")
     asked = getattr(probe, reference.claim)
-    return imagine(asked, reference.code(seed), seed=seed, effort=effort, ear=reference.ear)
+    own = imagine(asked, reference.code(seed), seed=seed, effort=effort, ear=reference.ear)
+    if reference.company is None:
+        return own
+    # Each hears sounds of its own, as in a claim.
+    others = [
+        imagine(asked, code, seed=10**6 + 100 * seed + place, effort=effort, ear=reference.ear)
+        for place, code in enumerate(reference.company(seed))
+    ]
+    compared: Measurement = probe.compare(own, others)
+    return compared
 
 
 @contextmanager
@@ -438,7 +449,52 @@ def share_of_a_direction(truth: float, of: str) -> tuple[float, float]:
     return low, cosine(low)
 
 
+def answering(stability: float, holism: float, *key: Any, channels: int = 150) -> Code:
+    """A code of which two answers are known: how alike a pitch is in two companies, and the share of textures.
+
+    A pitch adds a unit vector with a share `stability` of its energy in one direction everywhere. Four partials add
+    vectors of unit energy and each subset another, of the energy that makes H what is asked: V1 = 4/4 + 4 w/16,
+    V2 = 11 w/16, H = V2 / (V1 + V2) 15/11 = (15 w/16) / (1 + 15 w/16). Single tones move nothing: no width.
+    """
+    weight = 16 / 15 * holism / (1 - holism)
+
+    def company(said: str) -> Floats:
+        # Silence is the empty subset as well.
+        if said == "silence":
+            return np.asarray(math.sqrt(weight) * draws(*key, ()).standard_normal(channels))
+        return 3.0 * draws(*key, said).standard_normal(channels)
+
+    def code(stimulus: Stimulus) -> Floats:
+        voice, _, context = stimulus.label.partition(" in ")
+        if context:
+            shared, cell = (draws(*key, *each).standard_normal(channels) for each in ((voice,), (voice, context)))
+            return company(context) + math.sqrt(stability) * shared + math.sqrt(1 - stability) * cell
+        if stimulus.label.startswith("partials at"):
+            hz = tuple(sorted(round(each.hz, 3) for each in stimulus.partials))
+            parts = np.sum([draws(*key, each).standard_normal(channels) for each in hz], axis=0)
+            return np.asarray(parts + math.sqrt(weight) * draws(*key, hz).standard_normal(channels))
+        tone = stimulus.label.endswith(" Hz")
+        return np.zeros(channels) if tone else company(stimulus.label)
+
+    return code
+
+
+def _architectural() -> Iterator[Reference]:
+    def untrained(seed: int) -> tuple[Code, ...]:
+        middle = 0.5 + 0.05 * draws(seed, "untrained").standard_normal((6, 2))
+        return tuple(answering(*map(float, row), seed, place) for place, row in enumerate(middle))
+
+    for truth, away in ((0.0, 0.15), (-0.15, 0.3), (0.15, 0.0), (-0.25, 0.4)):
+        said = "midpoint, " if truth == -0.25 else "no difference, " if truth == 0.15 else ""
+
+        def own(seed: int, away: float = away) -> Code:
+            return answering(0.5 + away, 0.5, seed, "own")
+
+        yield Reference("architectural", f"{said}stability {away:g} away", truth, own, company=untrained)
+
+
 REFERENCES: dict[str, Callable[[], Iterator[Reference]]] = {
+    "architectural": _architectural,
     "brightness_steers": _brightness_steers,
     "same_filters": _same_filters,
     "local_similarity": _local_similarity,

@@ -60,6 +60,9 @@ def test_a_line_can_go_wrong(line, wrong):
         "@lru_cache(maxsize=4)\ndef f(): ...",
         "x: dict[int, str] = y",
         "x = f(label='a', name=1)",
+        "SIZES = {'quick': 3, 'standard': {'tones': 4}, 'thorough': (5, 6)}",
+        "SIZES: dict[str, int] = {'quick': 3, 'standard': 4, 'thorough': 5}",
+        "x = _spearman(a, b)",
     ],
 )
 def test_what_cannot_matter_is_left_alone(line):
@@ -109,11 +112,18 @@ def test_tests_that_run_the_line_come_first_and_fastest_first(tmp_path):
     assert goes == [["t.py::fast", "t.py::slow"], ["t.py::other"]]
 
 
+def test_tests_that_are_gone_since_they_were_traced_are_not_asked(tmp_path):
+    traced = {"exit": 0, "failed": [], "seconds": {"t.py::is": 1.0, "t.py::was": 1.0}, "lines": {}}
+    (tmp_path / "map").mkdir()
+    (tmp_path / "map" / "t.json").write_text(json.dumps(traced), encoding="utf-8")
+    assert covered.Map(tmp_path, present={"t.py::is"}).ordered(["t.py::is", "t.py::was"]) == ["t.py::is"]
+
+
 def test_the_report_counts_the_last_word_on_each_fault(tmp_path):
     said = [("a", "drawn", "survived"), ("b", "drawn", "caught"), ("a", "drawn", "timeout"), ("c", "idea", "untested")]
     lines = [json.dumps({"name": name, "kind": kind, "outcome": what, "tests": 2}) for name, kind, what in said]
     (tmp_path / "trials.jsonl").write_text("\n".join(lines), encoding="utf-8")
     text = trials.report(tmp_path)
-    assert "drawn: 2 of 2 noticed, 100.0%" in text
-    assert "ideas: 0 of 1 noticed, 0.0%" in text
+    assert "drawn: 2 of 2 noticed, 100.0% [34.2%, 100.0%]" in text
+    assert "ideas: 0 of 1 noticed, 0.0% [0.0%, 79.3%]" in text
     assert "untested: c (2 tests)" in text

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from plugin_toys import ROOT, check, check_apart, furnish, report
 
 from testtone.reports import files, validate
 from testtone.reports.consistency import contradictions
+from testtone.tests import ledger
+from testtone.tests.__main__ import main
+from testtone.tests.journal import Journal
 
 KILLED = """
 import os, signal
@@ -125,12 +129,143 @@ def test_control_c_leaves_a_report_of_what_ran(pytester: pytest.Pytester, words:
     assert set(not_run(found)) == {"slow", "later"}
 
 
+@pytest.mark.parametrize("words", [[], ["-n", "1"]], ids=["serial", "xdist"])
+def test_the_end_of_a_schedulers_patience_leaves_a_report_of_what_ran(
+    pytester: pytest.Pytester, words: list[str]
+) -> None:
+    if words:
+        pytest.importorskip("xdist")
+    run = begin(pytester, *words, "test_toys.py", "test_slow.py")
+    os.kill(run.pid, signal.SIGTERM)
+    assert run.wait(timeout=120) == pytest.ExitCode.INTERRUPTED
+    found = whole(pytester)
+    assert ran(found) == {"level_holds", "level_denied", "level_open"}
+    assert set(not_run(found)) == {"slow", "later"}
+    assert not list(pytester.path.glob("*.jsonl"))
+
+
+JOURNAL = "report.unfinished-1.jsonl"
+
+
+@pytest.fixture
+def killed(pytester: pytest.Pytester) -> pytest.Pytester:
+    """The folder of a run that was killed within its fourth claim of five."""
+    run = begin(pytester, "test_toys.py", "test_slow.py")
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(timeout=60)
+    assert [path.name for path in pytester.path.glob("*report*")] == [JOURNAL]
+    return pytester
+
+
+def test_what_a_killed_run_had_finished_becomes_a_report(
+    killed: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["recover", str(killed.path / JOURNAL), "-o", str(killed.path / "kept.html")]) == 0
+    assert "4 records were finished, 2 were not" in capsys.readouterr().out
+    found = whole(killed, "kept.json")
+    assert ran(found) == {"level_holds", "level_denied", "level_open"}
+    assert set(not_run(found)) == {"slow", "later"}
+    check(killed, "--claims-report=whole.html", "test_toys.py")
+    once = {each["id"]: each["effect"] for each in report(killed, "whole.json")["claims"]}
+    assert {each["id"]: each["effect"] for each in found["claims"]} == once
+
+
+def test_the_next_run_says_what_was_left_and_takes_it_away_when_it_has_found_it_again(killed: pytest.Pytester) -> None:
+    some = check(killed, "--claims-report=report.html", "-k", "open")
+    some.stdout.fnmatch_lines([f"*a run before this one did not end; *recover *{JOURNAL} -o report-recovered.html"])
+    assert (killed.path / JOURNAL).exists(), "what it holds of other claims would be lost"
+    other = check(killed, "--claims-report=report.html", "--claims-seed=1", "test_toys.py")
+    other.stdout.fnmatch_lines(["report: *"])
+    assert (killed.path / JOURNAL).exists(), "it holds what another seed gave"
+    check(killed, "--claims-report=report.html", "test_toys.py")
+    assert not (killed.path / JOURNAL).exists()
+    assert "did not end" not in check(killed, "--claims-report=report.html", "-k", "open").stdout.str()
+
+
+def test_a_journal_that_is_being_written_is_nobody_elses(pytester: pytest.Pytester) -> None:
+    run = begin(pytester, "test_toys.py", "test_slow.py")
+    first = (pytester.path / JOURNAL).read_bytes()
+    beside = check(pytester, "--claims-report=report.html", "test_toys.py")
+    assert "did not end" not in beside.stdout.str()
+    whole(pytester)
+    assert (pytester.path / JOURNAL).read_bytes() == first
+    assert not (pytester.path / "report.unfinished-2.jsonl").exists()
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait(timeout=60)
+
+
+SPOILT = {
+    "half a line at the end": (lambda text: text + '{"payload": {"rec', None),
+    "half of its only finding": (lambda text: "".join(text.splitlines(True)[:1]) + '{"pay', "holds nothing that was"),
+    "empty": (lambda text: "", "is no journal of a run: its first line should say that it is 'testtone-journal/1'"),
+    "another thing": (lambda text: "[]\n", "is no journal of a run: its first line should say"),
+    "half a line within": (lambda text: text.replace('{"payload"', '{"pay\n{"payload"', 1), "line 2, is not JSON: "),
+    "a record that is none": (lambda text: text + '{"payload": 3}\n', "is no journal as a run writes it (TypeError: "),
+    "a verdict by hand": (
+        lambda text: text.replace('"verdict": "refuted"', '"verdict": "supported"'),
+        "contradicts itself: ",
+    ),
+    "not a number": (lambda text: text.replace('"seconds": ', '"seconds": NaN, "was": '), "NaN is no number of JSON"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILT.values(), ids=SPOILT)
+def test_a_damaged_journal_is_refused_in_a_line_and_nothing_is_written(
+    journal: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: Any, said: str | None
+) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(spoil(journal), encoding="utf-8")
+    code = main(["recover", str(path), "-o", str(tmp_path / "made.html")])
+    complaint = capsys.readouterr().err
+    if said is None:
+        assert (code, complaint) == (0, "")
+        return
+    assert code == 2
+    assert re.fullmatch(f"python -m testtone.tests recover: .*{re.escape(said)}.*\n", complaint)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.fixture
+def journal(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a journal holds when all three toy claims were found."""
+    monkeypatch.setattr(Journal, "close", lambda self, *, reported: self._file.close())
+    check(pytester, "--claims-report=report.html", "test_toys.py")
+    return (pytester.path / JOURNAL).read_text(encoding="utf-8")
+
+
+def test_a_report_that_could_not_be_written_leaves_what_was_found(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(ledger, "_write_whole", full)
+        run = check(pytester, "--claims-report=report.html", "test_toys.py")
+    assert run.ret == pytest.ExitCode.TESTS_FAILED
+    run.stdout.fnmatch_lines(["ERROR: *could not be written: *No space left*", f"nothing is lost: *{JOURNAL} *"])
+    assert main(["recover", str(pytester.path / JOURNAL), "-o", str(pytester.path / "kept.html")]) == 0
+    assert len(ran(whole(pytester, "kept.json"))) == 3
+
+
+def test_a_journal_that_cannot_be_kept_costs_no_run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("testtone.tests.journal.os.fsync", full)
+    run = check(pytester, "--claims-report=report.html", "-k", "open")
+    assert run.ret == 0
+    run.stdout.fnmatch_lines([f"testtone: what is finished could not be kept in *{JOURNAL} for *: No space left*"])
+    whole(pytester)
+
+
 def test_a_killed_run_leaves_the_old_report_as_it_was(pytester: pytest.Pytester) -> None:
     check(pytester, "--claims-report=report.html", "-k", "open")
     before = {path.name: path.read_bytes() for path in pytester.path.glob("report.*")}
     run = begin(pytester, "test_toys.py", "test_slow.py")
     os.killpg(run.pid, signal.SIGKILL)
     run.wait(timeout=60)
+    (pytester.path / JOURNAL).unlink()
     assert {path.name: path.read_bytes() for path in pytester.path.glob("report.*")} == before
     assert set(before) == {"report.html", "report.json"}
 

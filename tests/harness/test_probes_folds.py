@@ -3,7 +3,9 @@
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch import nn
 
 from testtone.models import fold_references, references, resolve, tap
 from testtone.models.ablation import derivative_at_rest, without_strides
-from testtone.models.listening import Listener
+from testtone.models.listening import EncoderFault, Listener
 from testtone.probes import alias_lines, degrade_or_mix, unequal_and_predictable
 from testtone.probes.hearing import Listen, ear_of, hear
 from testtone.probes.readouts import mean
@@ -204,6 +206,61 @@ def test_a_reader_told_of_other_sounds_finds_nothing() -> None:
     assert null.p == 1 / (1 + degrade_or_mix.DRAWS["quick"])
 
 
+def keeping(*kept: tuple[int, int]) -> nn.Sequential:
+    """Strided convolutions without overlap, each of which hands on the first few of the values it sees."""
+    layers: list[nn.Module] = []
+    channels = 1
+    for stride, keep in kept:
+        layer = nn.Conv1d(channels, keep, stride, stride=stride, bias=False)
+        nn.init.zeros_(layer.weight)
+        for out in range(keep):
+            layer.weight.data[out, out % channels, out // channels] = 1.0
+        layers.append(layer)
+        channels = keep
+    return nn.Sequential(*layers)
+
+
+def test_layers_hold_what_their_channels_can_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line that k partials share, heard through c channels, keeps min(c, k) of them, whatever the layers before.
+
+    At 2400 Hz: 2 share a line after the stride of 2, 8 after that of 4, and all 32 of a class at the end.
+    """
+    monkeypatch.setattr(degrade_or_mix, "FULL_RATE_MEMBERS", 32)
+    chain = keeping((2, 2), (4, 4), (4, 8))
+    encoder = tap(chain, sample_rate=2_400, latent="2", strides=(2, 4, 4))
+    found = measure(DEGRADED, encoder, effort="standard")["latent"]
+    heard = {each["name"]: each["r2"] for each in found.figures["layers"]}
+    assert list(heard) == ["layer 1", "layer 2", "layer 3", "latent"]
+    assert heard["layer 1"] == pytest.approx(1.0, abs=0.01)
+    assert heard["layer 2"] == pytest.approx(0.5, abs=0.01)
+    assert heard["layer 3"] == pytest.approx(0.25, abs=0.01)
+    assert heard["latent"] == pytest.approx(heard["layer 3"], abs=1e-3)
+    assert part(found, "from layer 1 on").value == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.parametrize("spec", ["encodec-mini", "samplecnn"])
+def test_layers_are_those_of_the_encoder(spec: str) -> None:
+    """Their rates are those of the chain, and the last one of a codec is its stack end."""
+    encoder = resolve(spec)
+    listener = Listener(encoder)
+    layers = listener.variants["layers"]
+    rates = [encoder.sample_rate / math.prod(encoder.strides[:count]) for count in range(1, 1 + len(encoder.strides))]
+    assert list(layers.frame_rates.values()) == pytest.approx(rates)
+    assert list(listener.layers) == list(layers.sites)
+    waves = (0.1 * np.random.default_rng(0).standard_normal((1, encoder.sample_rate))).astype(np.float32)
+    heard, whole = layers.listen(waves).values, listener.listen(waves).values
+    if spec == "encodec-mini":
+        np.testing.assert_array_equal(heard["layer 4"], whole["stack_end"])
+    else:
+        np.testing.assert_array_equal(heard["layer 1"][..., : whole["first_conv"].shape[2]], whole["first_conv"])
+
+
+def test_a_black_box_is_not_asked_layer_by_layer() -> None:
+    found = measure(DEGRADED, resolve("naive-bank"), effort="standard")["latent"]
+    assert found.figures["layers"] == []
+    assert not any(each.name.startswith("from layer") for each in found.parts)
+
+
 def test_a_probe_that_mixes_up_its_sounds_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = alias_lines.dense
 
@@ -254,6 +311,55 @@ def test_nobody_spends_more_than_the_budget(spec: str) -> None:
     assert all(total <= room * 1.02 for total in figures["sum_of_r2"].values())
 
 
+def test_a_box_before_its_stride_has_the_cascade_of_dirichlet() -> None:
+    """A box of s taps, a stride of s: |H|^2 sums to s^2 over the images, and Q = (sin(s w / 2) / (s sin(w / 2)))^2."""
+    hz = np.linspace(100.0, 11_900.0, 40)
+    turn = np.pi * hz / 24_000
+    found = alias_lines.cascade([np.ones((1, 1, 8))], [8], hz, 24_000)
+    assert found == pytest.approx((np.sin(8 * turn) / (8 * np.sin(turn))) ** 2, abs=1e-12)
+    assert alias_lines.cascade([np.ones((3, 1, 1))], [320], hz, 24_000) == pytest.approx(1 / 320)
+
+
+def test_the_cascade_of_all_images_is_one() -> None:
+    """Shares of shares: over the 40 images of a line the product sums to 1, whatever the kernels."""
+    rng = np.random.default_rng(0)
+    kernels = [rng.standard_normal((6, 1, 4)), rng.standard_normal((9, 6, 8)), rng.standard_normal((2, 9, 10))]
+    images = 13.7 + 24_000 / 40 * np.arange(40)
+    assert alias_lines.cascade(kernels, (2, 4, 5), images, 24_000).sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_a_cascade_of_one_stride_is_the_gain() -> None:
+    """Behind one stride the members of a class share one sum: Q ranks them as their gains do."""
+    found = known(UNEQUAL.id, "graded-decimator")
+    gain = part(found, "baseline: gain").value
+    assert part(found, "baseline: naive cascade").value == pytest.approx(gain, abs=1e-6)
+    assert found.figures["predictors"]["naive cascade"] == pytest.approx(gain, abs=1e-6)
+    assert found.figures["predictors"]["rho"] == effect_of(UNEQUAL, "graded-decimator").value
+
+
+def test_a_cascade_needs_the_kernels() -> None:
+    (found,) = [each for each in known(UNEQUAL.id, "drifting-decimator").parts if "cascade" in each.name]
+    assert found.effect is None
+    assert "strided_kernels" in found.note
+
+
+def test_kernels_are_those_that_stride() -> None:
+    """The gain of the first stride is that of the layer itself, up to a factor."""
+    listener = Listener(resolve("samplecnn"))
+    kernels = listener.strided_kernels
+    assert kernels is not None
+    assert [each.shape[2] for each in kernels] == [3, 5, 5, 5, 5, 5]
+    shapes = [each.shape for each in Listener(resolve("encodec-mini")).strided_kernels or ()]
+    assert shapes == [(16, 8, 4), (32, 16, 8), (64, 32, 10), (128, 64, 16)]
+
+
+def test_kernels_must_be_as_many_as_strides() -> None:
+    encoder = resolve("graded-decimator")
+    encoder = replace(encoder, strided_kernels=(np.ones((1, 3)),))
+    with pytest.raises(EncoderFault, match=r"strided_kernels has shapes \[\(1, 3\)\]; it must be 'out in taps'"):
+        ear_of(Listener(encoder), SITES)
+
+
 def test_answers_of_other_members_predict_nothing() -> None:
     for spec in ("graded-decimator", "polyphase:keep=128"):
         found = known(UNEQUAL.id, spec)
@@ -284,6 +390,23 @@ def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) 
     assert not found.not_applicable
     assert found.reason is not None
     assert why in found.reason
+
+
+@pytest.mark.parametrize("even", [0.0, 3.0], ids=["odd", "odd and even"])
+def test_responses_are_what_each_member_adds(even: float) -> None:
+    """A code that multiplies by known numbers, and adds what does not turn with the sound, gives back the numbers."""
+    rng = np.random.default_rng(1)
+    members = [np.array([0, 2]), np.array([1, 2])]
+    drawn = [complex_normal(rng, 2) for _ in members]
+    truth = complex_normal(rng, 2, 2, 5)
+    # 'clips channels classes': clip k holds the k-th chosen member of every class.
+    answers = np.stack([truth[index] * drawn[index][:, None] for index in range(2)], axis=-1)
+    alone: Any = SimpleNamespace(members=np.array(members), drawn=drawn)
+    found = alias_lines.responses(alone, answers + even, even - answers if even else None)
+    assert found.shape == (2, 3, 5)
+    for index in range(2):
+        np.testing.assert_allclose(found[index, members[index]], truth[index], rtol=1e-12)
+        assert np.isnan(np.delete(found[index], members[index], axis=0)).all()
 
 
 def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

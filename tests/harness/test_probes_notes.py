@@ -226,6 +226,34 @@ def test_a_linear_code_is_a_sum_once_its_waveforms_are_frozen() -> None:
     assert found.effect.value == pytest.approx(1.0, abs=1e-3)
 
 
+def swinging(held: float, seed: int) -> Any:
+    """A sum of notes that swings from frame to frame, and beside it, unmoved, a colour of each chord.
+
+    The colour is of `held` the variance of chords in a frame, all of what a mean over frames holds.
+    """
+    signs = np.where(np.arange(24) % 2, -1.0, 1.0)
+
+    def code(stimulus: Any) -> np.ndarray:
+        notes = sum(draws(seed, "note", each).standard_normal(64) for each in stimulus.pitches)
+        colour = draws(seed, "colour", *stimulus.pitches).standard_normal(64)
+        # Sums of two or three out of twelve notes vary by about two notes.
+        strength = np.sqrt(2.0 * held / (1.0 - held))
+        return np.concatenate([notes[:, None] * signs, np.repeat(strength * colour[:, None], 24, axis=1)])
+
+    return code
+
+
+@pytest.mark.parametrize(
+    ("held", "deciding", "effect"), [(0.05, "frozen frames", 0.95), (0.5, "phase-roved means", 0.0)]
+)
+def test_a_mean_that_holds_little_of_a_code_does_not_speak_for_it(held: float, deciding: str, effect: float) -> None:
+    found = imagine(CHORDS.probe, swinging(held, 3), seed=3)
+    assert found.effect.name == f"additivity, {deciding}"
+    assert found.effect.value == pytest.approx(effect, abs=TOLERANCE)
+    if held < 0.25:
+        assert "of what tells chords apart" in next(each.note for each in found.parts if "RO1" in each.name)
+
+
 def test_shuffled_notes_explain_nothing() -> None:
     assert known(CHORDS.id, "power-filterbank").null.p == 1 / 200
     assert imagine(CHORDS.probe, sums_and_colours(1e6, 5), seed=5).null.p > 0.05

@@ -40,6 +40,30 @@ def test_major_triad_in_every_position():
     assert chord(60.25, "dominant7") == (60.25, 64.25, 67.25, 70.25)
 
 
+MINOR_THIRD, MAJOR_THIRD, SECOND, FOURTH, FIFTH = 3, 4, 2, 5, 7
+
+
+@pytest.mark.parametrize(
+    ("quality", "intervals"),
+    [
+        ("fifth", (FIFTH,)),
+        ("major", (MAJOR_THIRD, MINOR_THIRD)),
+        ("minor", (MINOR_THIRD, MAJOR_THIRD)),
+        ("diminished", (MINOR_THIRD, MINOR_THIRD)),
+        ("augmented", (MAJOR_THIRD, MAJOR_THIRD)),
+        ("sus2", (SECOND, FOURTH)),
+        ("sus4", (FOURTH, SECOND)),
+        ("major7", (MAJOR_THIRD, MINOR_THIRD, MAJOR_THIRD)),
+        ("minor7", (MINOR_THIRD, MAJOR_THIRD, MINOR_THIRD)),
+        ("dominant7", (MAJOR_THIRD, MINOR_THIRD, MINOR_THIRD)),
+        ("half-diminished7", (MINOR_THIRD, MINOR_THIRD, MAJOR_THIRD)),
+        ("diminished7", (MINOR_THIRD, MINOR_THIRD, MINOR_THIRD)),
+    ],
+)
+def test_chords_are_stacked_as_harmony_books_stack_them(quality, intervals):
+    assert QUALITIES[quality] == tuple(sum(intervals[:count]) for count in range(len(intervals) + 1))
+
+
 @pytest.mark.parametrize("quality", QUALITIES)
 @pytest.mark.parametrize("voicing", pitch.VOICINGS)
 def test_inversion_and_voicing_keep_the_pitch_classes(quality, voicing):

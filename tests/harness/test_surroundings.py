@@ -86,6 +86,7 @@ def test_a_killed_run_leaves_what_was_there_and_the_next_one_completes(
     time.sleep(0.3)
     run.kill()
     run.communicate()
+    assert not list(pytester.path.glob("*.jsonl")), "nothing was finished, so there is nothing to keep"
     assert {path.name: path.read_bytes() for path in pytester.path.glob("*report*")} == before
     assert not list(pytester.path.glob(".report*"))
     check(pytester, "--claims-report=report.html")

@@ -100,10 +100,26 @@ def trace_all(root: Path, work: Path, files: Iterable[Path]) -> None:
             print(done.stderr[-2000:], flush=True)
 
 
+def present(root: Path, work: Path) -> set[str]:
+    """Return the names of the tests that stand in the traced files now.
+
+    Raises:
+        RuntimeError: if they cannot be collected.
+    """
+    named = {each.split("::")[0] for each in Map(work).seconds}
+    files = sorted(each for each in named if (root / each).exists())
+    command = [sys.executable, "-m", "pytest", *PYTEST, "--collect-only", *files]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the tests cannot be collected: {done.stdout[-500:]}{done.stderr[-500:]}")
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
 class Map:
     """What was traced: tests by line, and their seconds."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, present: set[str] | None = None) -> None:
+        """``present``: the tests that there are now; others are not asked. pytest would fail on their names."""
         self.seconds: dict[str, float] = {}
         self.by_line: dict[tuple[str, int], set[str]] = defaultdict(set)
         self.by_module: dict[str, set[str]] = defaultdict(set)
@@ -119,7 +135,8 @@ class Map:
                     self.by_module[module].add(context)
                     for line in lines:
                         self.by_line[module, line].add(context)
-        for test in failed:
+        gone = set() if present is None else self.seconds.keys() - present
+        for test in failed | gone:
             self.seconds.pop(test, None)
 
     def ordered(self, tests: Iterable[str]) -> list[str]:

@@ -11,6 +11,8 @@ What cannot matter is left out by rule, never by hand:
 * guards: constants up to 1e-5, which keep a division from zero; ``strict=`` and ``dtype=``; names that end in VERSION,
   and sizes of caches
 * chance: the constants of a seed
+* effort: tables at the top of a module that say for quick, standard and thorough how much is played or drawn: they
+  change how narrow an interval is, not what it holds
 * order: swapped arguments of functions that are symmetric; ``<`` for ``<=`` where the numbers are not whole
 """
 
@@ -23,7 +25,11 @@ import numpy as np
 
 TINY = 1e-5
 LABELS = {"label", "name", "unit", "title", "role", "strict", "dtype", "maxsize", "encoding", "keepdims", "argument"}
-SYMMETRIC = {"min", "max", "minimum", "maximum", "gcd", "hypot", "add", "multiply", "isclose", "allclose"}
+EFFORTS = {"quick", "standard", "thorough"}
+SYMMETRIC = {
+    "min", "max", "minimum", "maximum", "gcd", "hypot", "add", "multiply", "isclose", "allclose", "_spearman",
+    "spearmanr", "corrcoef", "array_equal",
+}  # fmt: skip
 DROPPED = {
     "abs", "absolute", "angle", "arctanh", "ceil", "conj", "conjugate", "cos", "cumsum", "exp", "exp2", "expm1",
     "floor", "log", "log10", "log1p", "log2", "imag", "isfinite", "nan_to_num", "rankdata", "real", "rint", "round",
@@ -135,10 +141,11 @@ def _reached(node: ast.AST) -> Iterator[ast.AST]:
         case ast.Lambda():
             yield node.body
         case ast.AnnAssign():
-            if node.value is not None and not _uncounted(node.target):
+            if node.value is not None and not _uncounted(node.target) and not _is_effort(node.value):
                 yield node.value
         case ast.Assign():
-            if not any(_uncounted(each) or ast.unparse(each) == "__all__" for each in node.targets):
+            left_out = any(_uncounted(each) or ast.unparse(each) == "__all__" for each in node.targets)
+            if not left_out and not _is_effort(node.value):
                 yield node.value
         case ast.If() if "TYPE_CHECKING" in ast.unparse(node.test):
             return
@@ -206,6 +213,12 @@ def _called(node: ast.Call) -> str:
 
 def _uncounted(target: ast.AST) -> bool:
     return ast.unparse(target).endswith(UNCOUNTED)
+
+
+def _is_effort(node: ast.expr) -> bool:
+    """Whether a table says how much is done at each effort."""
+    keys = node.keys if isinstance(node, ast.Dict) else []
+    return {each.value for each in keys if isinstance(each, ast.Constant)} >= EFFORTS
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from testtone.tests.mutation import covered, faults
 from testtone.tests.mutation.ideas import IDEAS
@@ -226,11 +227,12 @@ def run(root: Path, work: Path, trials: list[Trial], *, again: bool = False, bud
     if not left:
         return
     bench = Bench(root, work)
+    present = covered.present(root, work)
     for trial in left:
         if _last(work).get(trial.name, {}).get("outcome") in _settled(again):
             continue  # another process was faster
         # Read anew: what is traced meanwhile counts.
-        record = bench.attempt(trial, covered.Map(work), budget=budget)
+        record = bench.attempt(trial, covered.Map(work, present), budget=budget)
         with (work / "trials.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
         print(f"{record['outcome']:9} {record['seconds']:6.1f} s  {trial.name}", flush=True)
@@ -248,7 +250,7 @@ def _last(work: Path) -> dict[str, dict[str, Any]]:
 
 
 def report(work: Path) -> str:
-    """Return the share of the faults that was noticed, and those that were not, as text."""
+    """Return the share of the faults that was noticed, with its Wilson interval (95 %), and those that were not."""
     records = list(_last(work).values())
     lines = []
     for title, own in (
@@ -257,6 +259,14 @@ def report(work: Path) -> str:
     ):
         noticed = [each for each in own if each["outcome"] in ("caught", "timeout")]
         if own:
-            lines.append(f"{title}: {len(noticed)} of {len(own)} noticed, {len(noticed) / len(own):.1%}")
+            low, high = _wilson(len(noticed), len(own))
+            share = f"{len(noticed) / len(own):.1%} [{low:.1%}, {high:.1%}]"
+            lines.append(f"{title}: {len(noticed)} of {len(own)} noticed, {share}")
         lines += [f"  {each['outcome']}: {each['name']} ({each['tests']} tests)" for each in own if each not in noticed]
     return "\n".join(lines)
+
+
+def _wilson(noticed: int, count: int) -> tuple[float, float]:
+    """The interval of a share, 95 % two-sided."""
+    interval = stats.binomtest(noticed, count).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

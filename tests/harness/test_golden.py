@@ -1,0 +1,108 @@
+"""Golden numbers: the same seed plays the same sounds, and what controls measure is what was written down.
+
+Written by ``python -m testtone.tests.harness.golden``; its text says when to write them again.
+"""
+
+import json
+import math
+
+import pytest
+
+from testtone.tests.check import claims
+from testtone.tests.harness import golden
+from testtone.tests.harness.golden import ABSOLUTE, EXACT, RELATIVE
+
+FILE = json.loads(golden.FILE.read_text(encoding="utf-8"))
+WRITTEN = FILE["claims"]
+AGAIN = "if that is meant, raise the version of the probe and run `python -m testtone.tests.harness.golden {}`"
+
+
+def differences(written, found, *, absolute, relative, path=""):
+    """Return where two trees of numbers differ by more than the tolerance, in words."""
+    if isinstance(written, dict) and isinstance(found, dict):
+        odd = [f"{path}/{name}: only one of the two has it" for name in sorted(written.keys() ^ found.keys())]
+        return odd + [
+            each
+            for name in sorted(written.keys() & found.keys())
+            for each in differences(
+                written[name], found[name], absolute=absolute, relative=relative, path=f"{path}/{name}"
+            )
+        ]
+    if isinstance(written, list) and isinstance(found, list) and len(written) == len(found):
+        # A mean near zero of large numbers is as exact as they are.
+        size = max((abs(each) for each in (*written[1:], *found[1:]) if isinstance(each, float)), default=0.0)
+        return [
+            each
+            for index, pair in enumerate(zip(written, found, strict=True))
+            for each in differences(
+                *pair, absolute=max(absolute, relative * size), relative=relative, path=f"{path}[{index}]"
+            )
+        ]
+    if isinstance(written, float) and isinstance(found, float | int):
+        same = math.isclose(written, found, abs_tol=absolute, rel_tol=relative) or (
+            math.isnan(written) and math.isnan(found)
+        )
+    else:
+        same = written == found
+    return [] if same else [f"{path}: {written!r} was written, {found!r} is found"]
+
+
+@pytest.mark.parametrize(("claim", "control"), golden.pairs())
+def test_controls_measure_what_was_written_down(claim, control):
+    written = WRITTEN[claim][control]
+    found = json.loads(json.dumps(golden.measured(claims()[claim], control)))
+    apart = differences(written["played"], found["played"], absolute=1e-9, relative=EXACT, path="played")
+    apart += differences(written["sites"], found["sites"], absolute=ABSOLUTE, relative=RELATIVE)
+    apart += differences(written.get("cases"), found.get("cases"), absolute=ABSOLUTE, relative=RELATIVE, path="cases")
+    assert not apart, "\n".join([*apart, AGAIN.format(claim)])
+
+
+def test_sounds_are_made_as_they_were_written_down():
+    found = json.loads(json.dumps(golden.sounds()))
+    assert found.keys() == FILE["sounds"].keys()
+    apart = []
+    for name, written in FILE["sounds"].items():
+        # A portrait is of float32 samples, in few digits.
+        relative = RELATIVE if name.startswith("a portrait") else EXACT
+        apart += differences(written, found[name], absolute=1e-9, relative=relative, path=name)
+    assert not apart, "\n".join([*apart, AGAIN.format("")])
+
+
+def test_every_claim_and_control_was_written_down():
+    assert {(claim, control) for claim, own in WRITTEN.items() for control in own} == set(golden.pairs())
+    assert len(WRITTEN) >= 26
+
+
+def test_what_was_written_down_is_what_the_controls_should_say():
+    written = golden.pairs()
+    for claim in claims().values():
+        for control in claim.controls:
+            if (claim.id, control.encoder) not in written:
+                continue
+            site = next(iter(WRITTEN[claim.id][control.encoder]["sites"].values()))
+            _, low, high, _ = site["effect"]
+            supported, refuted = low > claim.threshold.supported_above, high < claim.threshold.refuted_below
+            assert (supported, refuted)[control.expected == "refuted"], (claim.id, control.encoder)
+
+
+@pytest.mark.parametrize(
+    ("written", "found", "said"),
+    [
+        ([0.5, 0.4, 0.6, 12], [0.51, 0.4, 0.6, 12], r"\[0\]"),
+        ({"a": [0.5]}, {"b": [0.5]}, "only one"),
+        (["A4 sine"], ["A4 harmonic"], "sine"),
+        (3, 4, "3 was written"),
+        ([0.5], None, "None is found"),
+        ([0.5, 0.5], [0.5], "0.5"),
+    ],
+    ids=["value", "name", "words", "count", "nothing", "length"],
+)
+def test_a_difference_is_told(written, found, said):
+    apart = differences(written, found, absolute=ABSOLUTE, relative=RELATIVE)
+    with pytest.raises(AssertionError, match=said):
+        assert not apart, apart
+
+
+def test_what_another_machine_does_to_a_number_is_no_difference():
+    assert not differences([0.5, 0.4, 0.6, 12], [0.5001, 0.4, 0.6, 12], absolute=ABSOLUTE, relative=RELATIVE)
+    assert not differences([1000.0, math.nan], [1000.5, math.nan], absolute=ABSOLUTE, relative=RELATIVE)
