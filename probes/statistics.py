@@ -163,6 +163,20 @@ def auc(higher: ArrayLike, lower: ArrayLike) -> float:
     return float(won / 2 / (a.size * b.size))
 
 
+def ranks(values: ArrayLike) -> NDArray[np.float64]:
+    """Ranks from 1 on along the first axis, ties at their mean: `scipy.stats.rankdata`, several times as fast."""
+    array = np.asarray(values, dtype=float)
+    order = np.argsort(array, axis=0)
+    ordered = np.take_along_axis(array, order, axis=0)
+    # Whether all rise strictly; nan does not, nor do ties.
+    if not (ordered[1:] > ordered[:-1]).all() or not array.size or np.isnan(ordered[-1]).any():
+        return np.asarray(stats.rankdata(array, axis=0))
+    found = np.empty(array.shape)
+    places = np.arange(1.0, len(array) + 1).reshape(-1, *[1] * (array.ndim - 1))
+    np.put_along_axis(found, order, np.broadcast_to(places, array.shape), axis=0)
+    return found
+
+
 def cliffs_delta(higher: ArrayLike, lower: ArrayLike) -> float:
     """Cliff's delta, 2 AUC - 1, in [-1, 1]."""
     return 2 * auc(higher, lower) - 1
