@@ -23,9 +23,10 @@ Interval  of each d_k: untrained draws are the clusters, each of a seed and a wi
           variance of the own score over its stimuli (jackknife over designs, sets, blocks of tones); Student's t with
           Satterthwaite's degrees of freedom. Every draw heard sounds of its own, so that s_k holds the share of the
           stimuli. The kinds of company are the same for all and no part of the noise: taken for clusters they made the
-          interval of a difference up to twenty times too wide (+-.07 where seeds moved by .002). Alike means alike in every question:
-          the lower end is the smallest lower end of any (an intersection of tests, each at .05 one-sided, keeps .05: Berger 1982). Different means
-          different in any: the upper end is the smallest upper end, each at .05 / questions (Bonferroni).
+          interval of a difference up to twenty times too wide (+-.07 where seeds moved by .002).
+          Alike means alike in every question: the lower end is the smallest lower end of any (an intersection of tests,
+          each at .05 one-sided, keeps .05: Berger 1982). Different means different in any: the upper end is the
+          smallest upper end, each at .05 / questions (Bonferroni).
 Thresholds 0: all differences are within .15. -.15: one is larger than .30.
 Parts     each question alone, .15 - |d_k|.
 Large     cannot exceed .15, which is no difference at all.
