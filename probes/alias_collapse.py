@@ -404,7 +404,10 @@ def _observer(
             for tone in (0, 1)
         ]
         common = abs((along[0] * along[1].conj()).mean()) if shared else 0.0
-        alone = axes * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2)
+        alone = axes * max(
+            sum((power - error) ** 2 for power, error in zip(powers, errors, strict=True)) - 2 * common**2,
+            LEAST_LEFT * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2),
+        )
         for tone in (0, 1):
             mine, rival = v[tone].conj() @ own[tone, test], v[1 - tone].conj() @ away[tone, test]
             apart.append(abs(mine) ** 2 - abs(rival) ** 2)

@@ -155,7 +155,7 @@ def coherent(theta: float, spread: float) -> Callable[[int], Code]:
             # Unit vectors at right angles, so that the coherence is exact.
             together /= np.linalg.norm(together)
             apart -= together * (together @ apart)
-            apart /= np.linalg.norm(apart)
+            apart /= max(float(np.linalg.norm(apart)), 1e-12)
             response = math.sqrt(share) * together + math.sqrt(1 - share) * apart
             above = partial.hz - 75.0 * math.floor(partial.hz / 75.0)
             turn = np.exp(1j * (2 * np.pi * alias * np.arange(round(stimulus.seconds * 75)) / 75.0 + partial.phase))
