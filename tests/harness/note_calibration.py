@@ -20,7 +20,7 @@ import importlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -56,6 +56,8 @@ class Reference:
     ear: Ear = EAR
     company: Callable[[int], tuple[Code, ...]] | None = None
     """Others that the code of a seed is compared with, where the claim compares."""
+    sites: tuple[str, ...] = ("latent",)
+    """The last of them is judged."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def heard(reference: Reference, seed: int, effort: str) -> Measurement:
     """One run of a probe on a reference."""
     probe = importlib.import_module(f"testtone.probes.{reference.claim}")
     asked = getattr(probe, reference.claim)
-    own = imagine(asked, reference.code(seed), seed=seed, effort=effort, ear=reference.ear)
+    own = imagine(asked, reference.code(seed), seed=seed, effort=effort, sites=reference.sites, ear=reference.ear)
     if reference.company is None:
         return own
     # Each hears sounds of its own, as in a claim.
@@ -129,7 +131,7 @@ def few_draws(probe: Any) -> Iterator[None]:
     before = getattr(probe, "DRAWS", None)
     try:
         if before is not None:
-            probe.DRAWS = dict.fromkeys(before, 1)
+            probe.DRAWS = 1 if isinstance(before, int) else dict.fromkeys(before, 1)
         yield
     finally:
         if before is not None:
@@ -507,10 +509,12 @@ REFERENCES: dict[str, Callable[[], Iterator[Reference]]] = {
 }
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(
+    argv: list[str] | None = None, references: Mapping[str, Callable[[], Iterator[Reference]]] = REFERENCES
+) -> None:
     """Print a line for each reference."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("claims", nargs="*", default=sorted(REFERENCES))
+    parser.add_argument("claims", nargs="*", default=sorted(references))
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--effort", default="standard")
@@ -521,7 +525,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{'claim':22}{'reference':44}{'truth':>7}{'mean':>8}{'SD':>7}{'covers':>8}{'above':>7}{'below':>7}{'decides':>9}{'s':>6}"
     )
     for claim in chosen.claims:
-        for each in REFERENCES[claim]():
+        for each in references[claim]():
             if chosen.k not in each.name or chosen.without in each.name:
                 continue
             begun = time.perf_counter()
