@@ -27,7 +27,7 @@ Traps     Readers that have heard few sounds separate less than the code allows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ from .decoding import ridge, sequence_features
 from .hearing import Answer, Ear, Listen
 from .readouts import Frames, log_power, mean
 from .records import Effect
-from .statistics import CONFIDENCE
+from .statistics import CONFIDENCE, as_share
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -58,9 +58,6 @@ SIZES = {
 }
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
-
-EDGE = 0.01
-"""Shares are taken this far from 0 and 1 where the arcsine of their root is formed."""
 
 MOST_GROWTH = 3.0
 """Of d', by endless sounds: areas near one half say little about it."""
@@ -598,17 +595,10 @@ def mean_over_partials(name: str, values: Floats, *, unit: str = "AUC", confiden
 def ratio_over_partials(name: str, above: Floats, below: Floats, *, unit: str = "share") -> Effect:
     """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised.
 
-    Where most partials keep all and a few nothing, those few are soon missed, and the variance with them. So either end
-    lies no nearer than on the scale on which a share has one variance everywhere, the arcsine of its root (Freeman &
-    Tukey 1950): of 15 partials kept in 16 the lower end is .79, where it was .83.
+    Either end is no nearer than that of a share of partials that keep all (`statistics.as_share`).
     """
     value = float(above.mean() / below.mean()) if below.mean() > 0 else float("nan")
-    found = mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit)
-    centre = float(np.clip(value, EDGE, 1.0 - EDGE))
-    half = (found.high - value) / (2.0 * np.sqrt(centre * (1.0 - centre)))
-    at = float(np.arcsin(np.sqrt(centre)))
-    low, high = (float(np.sin(np.clip(each, 0.0, np.pi / 2)) ** 2) + value - centre for each in (at - half, at + half))
-    return replace(found, low=min(found.low, low), high=max(found.high, high))
+    return as_share(mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit))
 
 
 @dataclass(frozen=True)
