@@ -41,7 +41,7 @@ from .decoding import ridge, sequence_features
 from .hearing import Answer, Ear, Listen
 from .readouts import Frames, log_power, mean
 from .records import Effect
-from .statistics import CONFIDENCE
+from .statistics import CONFIDENCE, as_share
 from .statistics import ranks as ranked
 
 Floats = NDArray[np.float64]
@@ -594,9 +594,12 @@ def mean_over_partials(name: str, values: Floats, *, unit: str = "AUC", confiden
 
 
 def ratio_over_partials(name: str, above: Floats, below: Floats, *, unit: str = "share") -> Effect:
-    """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised."""
+    """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised.
+
+    Either end is no nearer than that of a share of partials that keep all (`statistics.as_share`).
+    """
     value = float(above.mean() / below.mean()) if below.mean() > 0 else float("nan")
-    return mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit)
+    return as_share(mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit))
 
 
 @dataclass(frozen=True)
