@@ -19,6 +19,10 @@ TIMEOUT_SECONDS = 30.0
 BUNDLED_FOLDER = Path(__file__).parent / "trained"
 
 
+SAFE_UNPICKLER = (2, 10)
+"""The torch from which on `weights_only=True` keeps its promise, as far as is known."""
+
+
 class WeightsError(ValueError):
     """Weights that are absent, unreachable or not the ones that were asked for. The message is one line."""
 
@@ -51,14 +55,23 @@ def cache_folder() -> Path:
 def load_state(path: str | Path, *, sha256_prefix: str | None = None) -> dict[str, Tensor]:
     """Return the state dict in a file, on the CPU. Only tensors are unpickled, never code.
 
+    A file of unknown origin (no `sha256_prefix`) needs torch 2.10: what earlier ones take for safe could be made to run
+    code (CVE-2025-32434, before 2.6) or to write where it should not (CVE-2026-24747, before 2.10).
+
     Raises:
-        WeightsError: if the file is missing, has another hash than `sha256_prefix` begins, or holds no state dict.
+        WeightsError: if the file is missing, has another hash than `sha256_prefix` begins, or holds no state dict; or
+            if this torch cannot read one of unknown origin safely.
     """
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"{path} is not a file")
     if sha256_prefix is not None and not (actual := sha256_of_file(path)).startswith(sha256_prefix):
         raise WeightsError(f"{path} has sha256 {actual}, expected one that begins with {sha256_prefix}; fetch it again")
+    if sha256_prefix is None and _release(torch.__version__) < SAFE_UNPICKLER:
+        raise WeightsError(
+            f"{path} is not read: torch {torch.__version__} does not unpickle files of unknown origin safely "
+            f"(CVE-2025-32434, CVE-2026-24747); install torch {'.'.join(map(str, SAFE_UNPICKLER))} or newer"
+        )
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -66,6 +79,11 @@ def load_state(path: str | Path, *, sha256_prefix: str | None = None) -> dict[st
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict (names to tensors)")
     return state
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Return major and minor of a version."""
+    return tuple(int(each) for each in version.split(".")[:2])
 
 
 def fetch(url: str, *, file_name: str, sha256_prefix: str, folder: str | Path | None = None) -> Path:

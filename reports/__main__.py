@@ -74,7 +74,16 @@ def _compare(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("report", type=Path, nargs="+", help="report.json of each run; the first is compared with")
     parser.add_argument("-o", "--output", type=Path, help="write a page, too: PATH.html")
+    parser.add_argument(
+        "--within",
+        type=float,
+        metavar="SHARE",
+        help="exit status 1 also if two effects lie farther apart than this share of their interval's width, such as "
+        "0.1: for runs that should agree, by other versions or threads",
+    )
     options = parser.parse_args(arguments)
+    if options.within is not None and not options.within >= 0:
+        raise ValueError(f"--within={options.within:g} must be 0 or more (widths of the interval)")
     for path in options.report:
         if options.output is not None:
             _apart(options.output, path)
@@ -84,7 +93,16 @@ def _compare(arguments: Sequence[str]) -> int:
     print(_printable(compare.table(found)), end="")
     if options.output is not None:
         print(f"page: {options.output}")
-    return 1 if found.flipped or found.invalid else 0
+    apart = False
+    if options.within is not None:
+        far = found.farthest
+        apart = far.moved > options.within
+        print(
+            f"effects lie at most {far.moved:.2g} widths of their interval apart"
+            + (_printable(f" ({' '.join(filter(None, (far.claim, far.encoder, far.site)))})") if far.moved else "")
+            + f"; allowed were {options.within:g}"
+        )
+    return 1 if found.flipped or found.invalid or apart else 0
 
 
 def _merge(arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ An invalid record is said at the top and is never a match: a probe whose control
 
 import base64
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,10 @@ GROUPS: Mapping[str, str] = {
     "same": "The same verdict",
 }
 """Kinds of rows, in the order in which they are shown."""
+
+
+ROUNDING = 1e-6
+"""Effects that differ by no more are one number, summed in another order."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,21 @@ class Row:
         first, last = values[0], values[-1]
         return None if first is None or last is None else last - first
 
+    @property
+    def moved(self) -> float:
+        """How far the effects lie apart, in widths of the wider interval; 0 where fewer than two have one.
+
+        Infinite where they differ and there is no width to count in.
+        """
+        effects = [each["effect"] for each in self.records if each is not None and each["effect"] is not None]
+        values = [value for each in effects if (value := wording.as_float(each.get("value"))) is not None]
+        if len(values) < 2 or max(values) - min(values) <= ROUNDING:
+            return 0.0
+        ends = [wording.ends(each) for each in effects]
+        widths = [high - low for low, high in ends if low is not None and high is not None]
+        width = max(widths, default=0.0)
+        return (max(values) - min(values)) / width if width else math.inf
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -121,6 +141,11 @@ class Comparison:
     def invalid(self) -> list[Row]:
         """The rows in which a probe may not judge."""
         return [row for row in self.rows if row.kind == "invalid"]
+
+    @property
+    def farthest(self) -> Row:
+        """The row whose effects lie farthest apart, in widths of their interval."""
+        return max(self.rows, key=lambda row: row.moved)
 
     @property
     def groups(self) -> list[tuple[str, list[Row]]]:

@@ -88,12 +88,15 @@ def _offer_sweep(rooms: Any) -> None:
 def _recover(options: argparse.Namespace) -> int:
     """Write the report of what a journal holds."""
     from .journal import recover
+    from .ledger import writable
 
     try:
-        if options.output.suffix.lower() not in (".html", ".htm"):
-            raise ValueError(f"--output={options.output} must end in .html; its data goes to PATH.json beside it")
+        writable(options.output, "--output")
         ledger = recover(options.journal, options.output)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"python -m testtone.tests recover: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"python -m testtone.tests recover: {error}", file=sys.stderr)
         return 2
     missing = len(ledger.expected) - len(ledger.records)
@@ -111,6 +114,9 @@ def _sweep(options: argparse.Namespace) -> int:
         print(f"{unit.claim} on {unit.encoder}", flush=True)
 
     command = shlex.join(["python", "-m", "testtone.tests", *sys.argv[1:]])
+    if options.processes is not None and options.processes < 1:
+        print(f"python -m testtone.tests sweep: --processes={options.processes} must be 1 or more", file=sys.stderr)
+        return 2
     try:
         with _executor(options) as executor:
             report = sweep(

@@ -343,6 +343,18 @@ def _flac(samples: Any, sample_rate: int) -> str:
     return base64.b64encode(memory.getvalue()).decode("ascii")
 
 
+def writable(page: Path, argument: str) -> None:
+    """Find out, before anything is computed, whether a page can be written there.
+
+    Raises:
+        ValueError: if it ends otherwise than a page, or its folder is missing.
+    """
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"{argument}={page} must end in .html; its data goes to PATH.json beside it")
+    if not page.parent.is_dir():
+        raise ValueError(f"{argument}={page}: there is no folder {page.parent}; make it first")
+
+
 def _write_whole(path: Path, text: str) -> None:
     """Write beside, then put in place: a reader sees the old file or the new one."""
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

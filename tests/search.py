@@ -564,7 +564,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         tables = pin_tables(report)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        parser.error(f"{path} is no report: it has no {error}")
+    except (OSError, ValueError, TypeError) as error:
         parser.error(f"{path} is no report: {error}")
     print("\n".join(tables), end="")
     return 0

@@ -30,7 +30,7 @@ from testtone.stimuli.recordings import folder
 
 from .check import _found, claims
 from .claim import Claim
-from .ledger import Ledger
+from .ledger import Ledger, writable
 from .memory import Memory
 from .plugin import EFFORTS
 from .store import Store
@@ -105,7 +105,7 @@ def sweep(
         progress: told of each unit when it is done, in the order asked.
 
     Raises:
-        ValueError: for a claim or an effort that there is not, or no encoder.
+        ValueError: for a claim, an effort, a seed or a folder that there is not, or no encoder.
         RuntimeError: if a worker process died and the executor does not replace it.
     """
     if effort not in EFFORTS:
@@ -114,6 +114,16 @@ def sweep(
         raise ValueError("encoders is empty; name one as --encoder would")
     if asked is not None and not asked:
         raise ValueError("asked is empty; name a claim, or give None for all")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ValueError(f"seed={seed!r} must be a whole number, 0 or more")
+    if page is not None:
+        # Said now, not when all the work is done.
+        writable(Path(page), "page")
+    if audio is not None and executor is None:
+        try:
+            folder(audio)
+        except ValueError as error:
+            raise ValueError(f"audio={str(audio)!r}: {error}") from error
     found = [_found(each) for each in (claims() if asked is None else asked)]
     shipped = claims()
     units = [

@@ -1,7 +1,7 @@
 """What testtone promises to keep: names, signatures, fields, options and formats, a line each.
 
-``public_api.txt`` is the list as it was promised; ``python tests/harness/public.py --write`` writes it anew. What is not
-in it may change without notice.
+``public_api.txt`` is the list as it was promised; ``python tests/harness/public.py --write`` writes it anew. What is
+not in it may change without notice.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _said(name: str, thing: Any) -> Iterator[str]:
                 yield f"{name}.{member} (property)"
         if getattr(thing, "_is_protocol", False):
             yield from (f"{name}.{each} (attribute)" for each in sorted(vars(thing).get("__annotations__", {})))
-    elif callable(thing) and hasattr(thing, "__wrapped__") or inspect.isfunction(thing):
+    elif inspect.isfunction(thing) or (callable(thing) and hasattr(thing, "__wrapped__")):
         yield f"{name}{_signature(inspect.unwrap(thing))}"
     elif isinstance(thing, Mapping):
         yield f"{name}: {', '.join(map(str, thing))}"
@@ -95,19 +95,19 @@ def _signature(function: Any) -> str:
 def _options() -> Iterator[str]:
     from testtone.tests import plugin
 
-    class Group:
-        said: dict[str, str] = {}
+    said: dict[str, str] = {}
 
+    class Group:
         def addoption(self, name: str, **how: Any) -> None:
             choices = f" of {', '.join(how['choices'])}" if "choices" in how else ""
-            self.said[name] = f"pytest {name}{choices} (default: {how['default']!r})"
+            said[name] = f"pytest {name}{choices} (default: {how['default']!r})"
 
     class Parser:
         def getgroup(self, *names: str) -> Group:
             return Group()
 
     plugin.pytest_addoption(Parser())  # type: ignore[arg-type]
-    yield from (text for _, text in sorted(Group.said.items()))
+    yield from (text for _, text in sorted(said.items()))
 
 
 def _commands() -> Iterator[str]:

@@ -53,6 +53,9 @@ def tree(place: Path) -> dict[str, bytes]:
     return {str(each.relative_to(place)): each.read_bytes() if each.is_file() else b"" for each in files}
 
 
+PLUGIN = "testtone.tests.plugin"
+
+
 def names() -> dict[str, Any]:
     """Return the public names of the stimuli, the other doors, and a few values."""
     found = {name: getattr(stimuli, name) for name in vars(stimuli) if not name.startswith("_")}

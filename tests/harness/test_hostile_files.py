@@ -91,6 +91,27 @@ def test_a_pickle_is_never_executed(name: str, wrapped: str, tmp_path: Path) -> 
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("version", ["2.4.0+cu121", "2.5.1", "2.9.1"])
+def test_a_torch_that_unpickles_unsafely_is_not_asked_to(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.th"
+    torch.save({"weight": torch.ones(1)}, path)
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch, "load", lambda *args, **options: pytest.fail("it was read"))
+    with pytest.raises(weights.WeightsError, match=r"is not read: torch .*; install torch 2\.10 or newer"):
+        weights.load_state(path)
+
+
+def test_a_file_of_known_hash_is_read_by_any_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.th"
+    torch.save({"weight": torch.ones(1)}, path)
+    monkeypatch.setattr(weights, "_release", lambda version: (2, 4))
+    assert weights.load_state(path, sha256_prefix=weights.sha256_of_file(path)[:8])["weight"].item() == 1
+    with pytest.raises(weights.WeightsError, match="is not read"):
+        weights.load_state(path)
+
+
 # --- sounds ---------------------------------------------------------------------------------------------------------
 
 RATE = 16_000

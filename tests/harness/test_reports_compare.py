@@ -221,3 +221,40 @@ def test_effects_of_every_kind_of_row_are_drawn_or_dashed() -> None:
     found = compare.compare([fit(), other], names=["a", "b"])
     assert "insufficient" in compare.table(found)
     assert "NaN" not in compare.render(found)
+
+
+def moved_by(share: float) -> dict[str, Any]:
+    """Return the sample with one effect moved by a share of its interval's width, its verdict as before."""
+    found = copy.deepcopy(fit())
+    measured = record_of(found, "pitch_direction", DEFAULT, "latent")["effect"]
+    low, high = measured["ci"]
+    measured["value"] += share * (high - low)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("share", "within", "status"), [(0.02, "0.1", 0), (0.2, "0.1", 1), (0.0, "0", 0), (0.02, "0", 1)]
+)
+def test_effects_that_lie_too_far_apart_are_no_agreement(
+    folder: Path, capsys: pytest.CaptureFixture[str], share: float, within: str, status: int
+) -> None:
+    names = save("a.json", fit()), save("b.json", moved_by(share))
+    assert main(["compare", *names]) == 0, "no verdict flipped"
+    capsys.readouterr()
+    assert main(["compare", *names, "--within", within]) == status
+    said = capsys.readouterr().out.splitlines()[-1]
+    where = f" (pitch_direction {DEFAULT} latent)" if share else ""
+    assert said == f"effects lie at most {share:.2g} widths of their interval apart{where}; allowed were {within}"
+
+
+def test_what_rounding_moves_is_no_difference(folder: Path) -> None:
+    other = fit()
+    for record in other["claims"]:
+        if record["effect"] is not None:
+            record["effect"]["value"] += 1e-9
+    assert main(["compare", save("a.json", fit()), save("b.json", other), "--within", "0"]) == 0
+
+
+def test_no_share_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", save("a.json", fit()), save("b.json", fit()), "--within", "-1"]) == 2
+    assert "--within=-1 must be 0 or more (widths of the interval)" in capsys.readouterr().err

@@ -29,11 +29,34 @@ class Slow(Meter):
 SURROUNDINGS = {
     "no locale": {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     "no home": {"HOME": "/nonexistent", "XDG_CACHE_HOME": None},
+    "a home that may not be written": {"HOME": "/proc", "XDG_CACHE_HOME": None},
     "no TMPDIR": {"TMPDIR": "/nonexistent"},
     "a terminal of ten columns": {"COLUMNS": "10"},
     "no colours": {"NO_COLOR": "1", "TERM": "dumb"},
     "another zone": {"TZ": "Pacific/Kiritimati"},
 }
+
+
+BACKWARDS = """
+import time
+real, began = time.time, time.monotonic()
+time.time = lambda: real() - 86_400 - 100 * (time.monotonic() - began)
+"""
+SMALL = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+"""
+GREEDY = """
+import torch
+from toy_encoders import Meter
+
+
+class Greedy(Meter):
+    def listen(self, waveforms):
+        import resource
+        resource.setrlimit(resource.RLIMIT_AS, (3_000_000_000, 3_000_000_000))
+        return {"latent": torch.ones(8_000_000_000)}
+"""
 
 
 @pytest.fixture
@@ -118,3 +141,61 @@ def test_a_folder_that_may_not_be_written_costs_no_result(pytester: pytest.Pytes
     run.assert_outcomes(passed=1)
     assert run.ret == pytest.ExitCode.TESTS_FAILED
     run.stdout.fnmatch_lines(["level_open * supported", f"ERROR: --claims-report=*{target} could not be written: *"])
+
+
+def test_a_clock_that_runs_backwards_changes_no_number(pytester: pytest.Pytester, house: dict[str, str]) -> None:
+    pytester.makeconftest(BACKWARDS)
+    run = started(pytester.path, house, "--encoder=toy_encoders.py:full", "--claims-store=kept")
+    said = run.communicate(timeout=300)[0].decode()
+    assert run.returncode in (0, 1)
+    assert "INTERNALERROR" not in said
+    found = report(pytester)
+    validate(found)
+    assert found["seconds"] >= 0
+    assert all(each["seconds"] >= 0 for each in found["claims"])
+    (pytester.path / "conftest.py").unlink()
+    check(pytester, "--claims-report=here.html", "--claims-store=kept")
+    assert lasting(found) == lasting(report(pytester, "here.json"))
+
+
+def test_a_disk_that_is_full_costs_no_finding(pytester: pytest.Pytester, house: dict[str, str]) -> None:
+    pytest.importorskip("resource")
+    pytester.makeconftest(SMALL)
+    run = started(pytester.path, house, "--encoder=toy_encoders.py:full", "-k", "open", "-p", "no:cacheprovider")
+    said = run.communicate(timeout=300)[0].decode()
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "ERROR: --claims-report=" in said
+    assert "could not be written: [Errno 27] File too large" in said
+    assert "level_open" in said.partition("= claims =")[2], "the table is shown all the same"
+    assert not list(pytester.path.glob("report.html"))
+    assert not list(pytester.path.glob(".report*"))
+
+
+def test_an_encoder_that_takes_all_memory_costs_nobody_else_a_verdict(
+    pytester: pytest.Pytester, house: dict[str, str]
+) -> None:
+    pytest.importorskip("resource")
+    (pytester.path / "greedy.py").write_text(GREEDY)
+    run = started(pytester.path, house, "--encoder=toy_encoders.py:full", "--encoder=greedy.py:Greedy")
+    said = run.communicate(timeout=300)[0].decode()
+    assert "INTERNALERROR" not in said
+    found = report(pytester)
+    validate(found)
+    assert {each["encoder"] for each in found["claims"]} == {"toy_encoders.py:full"}
+    why = {each["why"] for each in found["exit"]["not_run"]}
+    assert len(why) == 1
+    assert "allocate" in why.pop()
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_what_is_written_has_the_permissions_that_its_user_gives(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, umask: int, mode: int
+) -> None:
+    monkeypatch.setattr("pathlib.Path.unlink", lambda self, *, missing_ok=False: None)
+    before = os.umask(umask)
+    try:
+        check(pytester, "--claims-report=report.html", "-k", "open")
+    finally:
+        os.umask(before)
+    written = [pytester.path / name for name in ("report.html", "report.json", "report.unfinished-1.jsonl")]
+    assert {path.name: path.stat().st_mode & 0o777 for path in written} == {path.name: mode for path in written}

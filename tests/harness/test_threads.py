@@ -9,6 +9,7 @@ from toy_claims import HOLDS
 from toy_encoders import Meter
 
 from testtone.models.threads import WISHES, held
+from testtone.reports.compare import compare
 from testtone.tests.check import check as check_one
 
 
@@ -78,3 +79,16 @@ def test_a_check_in_python_holds_them_too(pytester: pytest.Pytester) -> None:
     assert set(seen) == {1}
     assert result.report["environment"]["threads"] == 1
     assert torch.get_num_threads() == 3
+
+
+SHARE_OF_INTERVAL = 0.01
+"""How far effects may lie apart where other numbers of threads do the same sums, in widths of their interval."""
+
+
+@pytest.mark.parametrize("claim", ["first_layer_isolates", "stack_end_selectivity"])
+def test_other_numbers_of_threads_give_the_same_verdict_and_nearly_the_same_number(claim: str) -> None:
+    reports = [check_one(claim, "encodec-mini", effort="quick", threads=threads).report for threads in (1, 2)]
+    assert [report["environment"]["threads"] for report in reports] == [1, 2]
+    found = compare(reports, names=["one", "two"])
+    assert not found.flipped
+    assert found.farthest.moved <= SHARE_OF_INTERVAL
