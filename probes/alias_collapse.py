@@ -15,7 +15,9 @@ Formula   The observer compares matched filters of unknown phase: |V_f^H y|^2 - 
           between tokens; the three cues (mean, line, doubled line) add as squares. theta_pair = 1 - sum d'_alias / sum
           d'_control per kind; the mean over kinds decides. 0: aliases are told apart as well as any pair; 1: they are
           one. With coherence g = |V_f^H V_g| and a control apart by its line, theta = 1 - sqrt(1 - g^2), whatever the
-          noise: in white noise d' is proportional to the sine of the angle.
+          noise: in white noise d' is proportional to the sine of the angle. Templates carry noise of their own, as much
+          as there are channels for it; what it adds to the variance of the scores follows from the noise and is taken
+          off, so that d' is that of an observer who knows the tones.
 Rules     A pair with a tone 20 dB below the median response is attenuated, not collapsed, and left out; so is one whose
           control cannot be told apart either (d' below 1).
 Parts     Each kind. The share of pairs above .5. Whitened: channels scaled by their noise first, so that no gain of a
@@ -24,7 +26,9 @@ Parts     Each kind. The share of pairs above .5. Whitened: channels scaled by t
           hop.
 Null      alias and control exchanged at random, pair by pair.
 Interval  jackknife over sets of pairs; over alias classes for the rank.
-Traps     One channel has one number per line: its theta is 1 by construction. Channels that differ in phase keep mirror
+Traps     Noise in the templates of an alias pair looks like collapse: it stays where what they share cancels. Where it
+          has half the energy of the tone, a theta of .5 would read .72 and one of .2 .33.
+          One channel has one number per line: its theta is 1 by construction. Channels that differ in phase keep mirror
           images apart. A filterbank that rectifies before it decimates has no carrier left to alias: its mean tells
           all.
 """
@@ -43,7 +47,7 @@ from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, permutation
 
-VERSION = 2
+VERSION = 3
 FRAMES = designs.RESOLUTION_FRAMES
 SNR_DB = 30.0
 ATTENUATED_DB = -20.0
@@ -52,6 +56,9 @@ TOLD_APART = 1.0
 
 FLOOR = 1e-3
 """Standard deviation of a score, re the mean energy of a token, below which it counts as noiseless."""
+
+LEAST_LEFT = 0.1
+"""Of the variance of a score, what is left at least when the noise of the templates is taken off."""
 
 RANK_TOLERANCE = 1e-2
 """A singular value counts towards the rank if it exceeds this share of the largest; rows have unit length."""
@@ -153,7 +160,8 @@ class _Group:
             return self._table(values, attenuated, floor)
 
         def told_apart(weight: NDArray[np.float64]) -> NDArray[np.float64]:
-            noise = [_Noise.of(pool, weight) for pool in pools]
+            count = next(iter(heard.values()))[0].own.shape[2]
+            noise = [_Noise.of(pool, weight, count) for pool in pools]
             return table(lambda pair, which: pair.d_prime(noise[which], weight))
 
         plain, whitened = told_apart(np.ones_like(weight)), told_apart(weight)
@@ -261,7 +269,7 @@ def theta_of_one(values: NDArray[np.complex128], pair: designs.AliasPair, chain:
     if sizes.min() < np.median(sizes) * 10 ** (ATTENUATED_DB / 20) or not sizes.max() > 0:
         return float("nan")
     weight = np.ones((*values.shape[3:4], 3))
-    alias, control = (each.d_prime(_Noise.of(each.noise, weight), weight) for each in both)
+    alias, control = (each.d_prime(_Noise.of(each.noise, weight, each.own.shape[2]), weight) for each in both)
     # Twice as well told apart as the control is as far as a pair need go.
     return max(1 - alias / control, -1.0) if control > TOLD_APART else float("nan")
 
@@ -284,13 +292,17 @@ class _Noise:
 
     cues: tuple[NDArray[np.complex64], ...]
     energies: tuple[float, ...]
+    squares: tuple[float, ...]
+    """tr N^2 of each cue, N the covariance: the squared product of tokens of two clips, on average."""
 
     @classmethod
-    def of(cls, pool: NDArray[np.complex128], weight: NDArray[np.float64]) -> "_Noise":
-        """From ``'tokens channels cues'``; of a very large pool, tokens at even distances."""
-        step = -(-len(pool) // POOL_TOKENS)
-        cues = [np.ascontiguousarray((pool[::step] * weight)[..., cue], np.complex64) for cue in range(pool.shape[-1])]
-        return cls(tuple(cues), tuple(float((np.abs(cue) ** 2).sum(axis=1).mean()) for cue in cues))
+    def of(cls, pool: NDArray[np.complex128], weight: NDArray[np.float64], count: int) -> "_Noise":
+        """From ``'tokens channels cues'``, ``count`` tokens a clip; of a very large pool, clips at even distances."""
+        clips = pool.reshape(-1, count, *pool.shape[1:])
+        kept = clips[:: -(-len(pool) // POOL_TOKENS)].reshape(-1, *pool.shape[1:])
+        cues = [np.ascontiguousarray((kept * weight)[..., cue], np.complex64) for cue in range(pool.shape[-1])]
+        energies = tuple(float((np.abs(cue) ** 2).sum(axis=1).mean()) for cue in cues)
+        return cls(tuple(cues), energies, tuple(_squared_product(cue, count) for cue in cues))
 
 
 @dataclass(frozen=True)
@@ -330,12 +342,20 @@ class _Pair:
         """
         own, away, noise = (each * weight for each in (self.own.mean(axis=2), self.away.mean(axis=2), self.noise))
         squares = 0.0
-        for cue, (shape, energy) in enumerate(zip(pool.cues, pool.energies, strict=True)):
+        kinds = zip(pool.cues, pool.energies, pool.squares, strict=True)
+        for cue, (shape, energy, product) in enumerate(kinds):
             louder = (np.abs(noise[..., cue]) ** 2).sum(axis=1).mean() / energy if energy > 0 else 0.0
             # Both tones of a pair are looked for in one and the same mean; in one and the same line if they alias.
             steady = cue == 0
             d = _observer(
-                own[..., cue], away[..., cue], shape, float(np.sqrt(louder)), self.shared or steady, real=steady
+                own[..., cue],
+                away[..., cue],
+                shape,
+                float(np.sqrt(louder)),
+                self.shared or steady,
+                product=product,
+                count=self.own.shape[2],
+                real=steady,
             )
             squares += d * abs(d)
         return float(np.sqrt(max(squares, 0.0)))
@@ -361,13 +381,17 @@ def _observer(
     level: float,
     shared: bool,
     *,
+    product: float,
+    count: int,
     real: bool,
 ) -> float:
     """Return d' of one cue: ``'tones clips channels'`` at own and at the other's lines, noise ``'tokens channels'``.
 
     The score of a token y is |V_f^H y|^2 - |V_g^H y|^2. Its variance to second order in the noise n: with
     w = V_f V_f^H y - V_g V_g^H y, E (2 Re w^H n)^2 plus the variance of the same form of n alone. A mean is real: its
-    noise stands on one axis, with twice the variance there.
+    noise stands on one axis, with twice the variance there. A template V = T / |T| holds noise e of the mean of a clip,
+    which adds e^H N e / |T|^2 to V^H N V: (tr N^2 - |N V|^2) / |T|^2 / tokens on average; what lies along V is no error
+    of its direction. ``product`` is tr N^2 at a level of 1, ``count`` the tokens of a clip.
     """
     axes = 2.0 if real else 1.0
     apart, variance, energy = [], [], []
@@ -375,8 +399,15 @@ def _observer(
         v = [_direction(own[tone, [train]]) for tone in (0, 1)]
         along = [level * (noise @ each.conj().astype(np.complex64)) for each in v]
         powers = [float((np.abs(each) ** 2).mean()) for each in along]
+        errors = [
+            level**4 * _error(own[tone, train], noise @ v[tone].conj().astype(np.complex64), noise, product) / count
+            for tone in (0, 1)
+        ]
         common = abs((along[0] * along[1].conj()).mean()) if shared else 0.0
-        alone = axes * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2)
+        alone = axes * max(
+            sum((power - error) ** 2 for power, error in zip(powers, errors, strict=True)) - 2 * common**2,
+            LEAST_LEFT * (powers[0] ** 2 + powers[1] ** 2 - 2 * common**2),
+        )
         for tone in (0, 1):
             mine, rival = v[tone].conj() @ own[tone, test], v[1 - tone].conj() @ away[tone, test]
             apart.append(abs(mine) ** 2 - abs(rival) ** 2)
@@ -384,10 +415,40 @@ def _observer(
             moved = (
                 (np.abs(first - second) ** 2).mean() if shared else (np.abs(first) ** 2 + np.abs(second) ** 2).mean()
             )
+            by_templates = abs(mine) ** 2 * errors[tone] + abs(rival) ** 2 * errors[1 - tone]
+            moved = max(float(moved) - by_templates, LEAST_LEFT * float(moved))
             variance.append(2 * axes * moved + alone)
             energy.append((np.abs(own[tone, test]) ** 2).sum())
     spread = np.hypot(np.sqrt(max(np.mean(variance), 0.0)), FLOOR * np.mean(energy))
     return float(2 * np.mean(apart) / spread) if spread > 0 else 0.0
+
+
+def _squared_product(tokens: NDArray[np.complex64], count: int) -> float:
+    """Mean of |m^H n|^2 over tokens of different clips, ``'tokens channels'`` with ``count`` tokens a clip.
+
+    What is left of the tokens of one clip, their mean taken off, is not independent.
+    """
+    clips = tokens.reshape(-1, count, tokens.shape[1])
+    if len(clips) < 2:
+        return 0.0
+    few = tokens.shape[1] <= len(tokens)
+    gram = tokens.T @ tokens.conj() if few else tokens @ tokens.conj().T
+    within = np.abs(np.einsum("kic,kjc->kij", clips, clips.conj(), optimize=True)) ** 2
+    apart = float((np.abs(gram) ** 2).sum(dtype=np.float64)) - float(within.sum(dtype=np.float64))
+    return max(apart, 0.0) / (len(tokens) * (len(tokens) - count))
+
+
+def _error(
+    template: NDArray[np.complex128],
+    along: NDArray[np.complexfloating],
+    noise: NDArray[np.complex64],
+    product: float,
+) -> float:
+    """(tr N^2 - |N V|^2) / |T|^2 for one token, with ``along`` V^H n of the noise ``'tokens channels'``."""
+    length = float((np.abs(template) ** 2).sum())
+    # N V = E n (n^H V)
+    straight = float((np.abs(noise.T @ along.conj() / len(noise)) ** 2).sum())
+    return max(product - straight, 0.0) / length if length > 0 else 0.0
 
 
 def _direction(tokens: NDArray[np.complex128]) -> NDArray[np.complex128]:

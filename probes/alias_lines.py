@@ -22,7 +22,7 @@ Reader      linear, complex: the members' amplitudes from the channels at their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,12 +163,13 @@ class Components:
         power, directions = power[kept], directions[:, kept]
         return cls(features @ directions / np.sqrt(power) if few else directions, power)
 
-    def _errors(self, labels: Complex, share: Floats) -> Floats:
-        """Squared error of each sound when left out, with each component shrunk to a share."""
-        leverage = np.minimum((np.abs(self.left) ** 2) @ share, 1.0 - 1e-9)
-        residual = labels - self.left @ (share[:, None] * (self.left.conj().T @ labels))
-        squares: Floats = np.abs(residual / (1.0 - leverage)[:, None]) ** 2
-        return squares
+    def _errors(self, labels: Complex, shares: Iterable[Floats]) -> Iterator[Floats]:
+        """Squared error of each sound when left out, with each component shrunk to a share; for each of the shares."""
+        along, weights = self.left.conj().T @ labels, np.abs(self.left) ** 2
+        for share in shares:
+            leverage = np.minimum(weights @ share, 1.0 - 1e-9)
+            residual = labels - self.left @ (share[:, None] * along)
+            yield np.abs(residual / (1.0 - leverage)[:, None]) ** 2
 
     @property
     def used(self) -> int:
@@ -192,8 +193,8 @@ class Components:
         if not self.left.shape[1]:
             return np.zeros((2, labels.shape[1]))
         shares = [self.power / (self.power + strength) for strength in STRENGTHS * float(self.power.mean())]
-        best = min(shares, key=lambda share: float(self._errors(labels[:, ::4], share).mean()))
-        squares, power = self._errors(labels, best), np.abs(labels) ** 2
+        best = shares[int(np.argmin([errors.mean() for errors in self._errors(labels[:, ::4], shares)]))]
+        (squares,), power = self._errors(labels, [best]), np.abs(labels) ** 2
         # Each half re its own amplitudes: else one half's luck would be the other's loss.
         return 1.0 - np.stack([squares[half::2].sum(axis=0) / power[half::2].sum(axis=0) for half in (0, 1)])
 

@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from testtone.stimuli import Stimulus
 from testtone.stimuli.presence import Mixtures, candidates, chords, families, mixtures
@@ -44,7 +43,7 @@ from .decoding import sequence_features
 from .hearing import Ear, Listen, Probe
 from .readouts import Frames, log_power, mean
 from .records import Effect, Measurement, Part, Threshold
-from .statistics import bootstrap
+from .statistics import bootstrap, ranks
 
 Floats = NDArray[np.float64]
 
@@ -174,7 +173,7 @@ def _spearman(a: Floats, b: Floats) -> float:
     """Spearman's rank correlation; 0 where one of them does not vary."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
-    return float(np.corrcoef(stats.rankdata(a), stats.rankdata(b))[0, 1])
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
 
 
 def _measure(

@@ -93,6 +93,8 @@ def discretised_latent(ear: Ear, rng: np.random.Generator, effort: str) -> Probe
     if before is None or lacking(ear):
         yield []
         return {site: _none(why, not_applicable=True) for site, why in lacking(ear).items()}
+    # No part speaks of recordings: they are not heard.
+    ear = replace(ear, backgrounds=())
     design = presence.draw(ear, rng, effort)
     performances = _notes(rng, seconds=design.total.flat[0].seconds, sample_rate=ear.sample_rate)
     requests = list(presence.ask(ear, design))

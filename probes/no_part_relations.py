@@ -26,7 +26,8 @@ Parts     acc_seen and acc_held; 1 - G as heard, without what endless company wo
           learner with a hidden layer: 512 rectified random sums of the features (Huang, Zhu & Siew 2006), read by
           ridge.
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
-Interval  two-way jackknife over notes of the first and of the second voice.
+Interval  two-way jackknife over notes of the first and of the second voice; either end no nearer than that of a share
+          (`statistics.as_share`): where few notes are lost, a draw may miss some, and their variance with them.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.
 Traps     The second voice must tell nothing of the first: all combinations occur, in all thirds equally often. The rule
           is a permutation: what comes next says as much as what is now. Twelve notes are few where a note shows in all
@@ -47,9 +48,9 @@ from .decoding import choices, floored_features, ridge
 from .hearing import Ear, Listen, Probe
 from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife_two_way, permutation
+from .statistics import as_share, jackknife_two_way, permutation
 
-VERSION = 2
+VERSION = 3
 FRAMES = 24
 NOTES = 12
 THIRDS = 3
@@ -220,7 +221,7 @@ class Learned:
 
     def over_voices(self, name: str, statistic: Any) -> Effect:
         """Return a statistic of combinations with an interval over the notes of either voice."""
-        return jackknife_two_way(statistic, (NOTES, NOTES), name=name, unit="share")
+        return as_share(jackknife_two_way(statistic, (NOTES, NOTES), name=name, unit="share"))
 
     def permuted(self, rng: np.random.Generator) -> float:
         """The share right on other combinations, were next notes permuted there: one draw from the null."""

@@ -41,7 +41,8 @@ from .decoding import ridge, sequence_features
 from .hearing import Answer, Ear, Listen
 from .readouts import Frames, log_power, mean
 from .records import Effect
-from .statistics import CONFIDENCE
+from .statistics import CONFIDENCE, as_share
+from .statistics import ranks as ranked
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -238,7 +239,7 @@ def area(said: Floats, labels: Labels, groups: NDArray[np.intp] | None = None) -
     for group in np.unique(groups):
         inside = groups == group
         yes = labels[inside].sum(axis=0).astype(float)
-        ranks = stats.rankdata(said[inside], axis=0)
+        ranks = ranked(said[inside])
         won += (ranks * labels[inside]).sum(axis=0) - yes * (yes + 1) / 2
         pairs += yes * (inside.sum() - yes)
     return np.divide(won, pairs, out=np.full(said.shape[1], np.nan), where=pairs > 0)
@@ -291,7 +292,7 @@ def read(features: Floats, labels: Labels, *, elsewhere: bool = True, homes: Seq
             for place, other in enumerate(others):
                 start = inside.sum() + place * tokens
                 across[fold, :, home, other] = area(answer[start : start + tokens], labels[other])
-                abroad[other] += stats.rankdata(answer[start : start + tokens], axis=0)
+                abroad[other] += ranked(answer[start : start + tokens])
     return Reading(area_by_family(said, labels), across.mean(axis=0), said, abroad)
 
 
@@ -593,9 +594,12 @@ def mean_over_partials(name: str, values: Floats, *, unit: str = "AUC", confiden
 
 
 def ratio_over_partials(name: str, above: Floats, below: Floats, *, unit: str = "share") -> Effect:
-    """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised."""
+    """Return the ratio of two means over partials, with the interval of `mean_over_partials`, linearised.
+
+    Either end is no nearer than that of a share of partials that keep all (`statistics.as_share`).
+    """
     value = float(above.mean() / below.mean()) if below.mean() > 0 else float("nan")
-    return mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit)
+    return as_share(mean_over_partials(name, value + (above - value * below) / below.mean(), unit=unit))
 
 
 @dataclass(frozen=True)
@@ -641,7 +645,7 @@ def permuted_areas(said: Floats, labels: Labels, rng: np.random.Generator, draws
     for family in range(count):
         for fold in range(FOLDS):
             inside = fold_of == fold
-            ranks = stats.rankdata(said[family][inside], axis=0)
+            ranks = ranked(said[family][inside])
             yes = labels[family][inside].sum(axis=0)
             pairs = yes * (inside.sum() - yes)
             usable = pairs > 0

@@ -37,7 +37,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from testtone.stimuli import labels
 
@@ -175,15 +174,9 @@ def _stratified(distances: Floats, shared: NDArray[np.bool_], stratum: Indices, 
         others = inside & ~shared
         sides = [distances[others & (lean < LEVEL)], distances[others & (lean > -LEVEL)]]
         if len(own) and all(map(len, sides)):
-            total += len(own) * float(np.mean([_auc(side, own) for side in sides]))
+            total += len(own) * float(np.mean([auc(side, own) for side in sides]))
             weight += len(own)
     return total / weight if weight else float("nan")
-
-
-def _auc(higher: Floats, lower: Floats) -> float:
-    ranks = stats.rankdata(np.concatenate([higher, lower]))
-    a, b = len(higher), len(lower)
-    return float((ranks[:a].sum() - a * (a + 1) / 2) / (a * b))
 
 
 def _measure(

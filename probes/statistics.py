@@ -12,11 +12,13 @@ of pairs: tokens of one cluster are not independent, and intervals that treat th
 * :func:`permutation` -- p-value of a restricted permutation null, (1 + #) / (1 + draws) (Phipson & Smyth 2010).
 * :func:`holm` -- adjusted p-values over a family (Holm 1979).
 * :func:`cliffs_delta`, :func:`auc` -- probability of superiority and its symmetric form (Cliff 1993).
+* :func:`as_share` -- an interval widened near 0 and 1, by the arcsine of the root.
 * :func:`verdict` -- the rule: with a 90 % interval, two one-sided tests at .05.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +28,9 @@ from .records import Effect, Threshold
 
 CONFIDENCE = 0.90
 """Two-sided; its ends are two one-sided tests at .05 (Lakens 2017, equivalence tests)."""
+
+SHARE_EDGE = 0.01
+"""Shares are taken this far from 0 and 1 where the arcsine of their root is formed."""
 
 Indices = NDArray[np.intp]
 Statistic = Callable[[Indices], float]
@@ -163,6 +168,20 @@ def auc(higher: ArrayLike, lower: ArrayLike) -> float:
     return float(won / 2 / (a.size * b.size))
 
 
+def ranks(values: ArrayLike) -> NDArray[np.float64]:
+    """Ranks from 1 on along the first axis, ties at their mean: `scipy.stats.rankdata`, several times as fast."""
+    array = np.asarray(values, dtype=float)
+    order = np.argsort(array, axis=0)
+    ordered = np.take_along_axis(array, order, axis=0)
+    # Whether all rise strictly; nan does not, nor do ties.
+    if not (ordered[1:] > ordered[:-1]).all() or not array.size or np.isnan(ordered[-1]).any():
+        return np.asarray(stats.rankdata(array, axis=0))
+    found = np.empty(array.shape)
+    places = np.arange(1.0, len(array) + 1).reshape(-1, *[1] * (array.ndim - 1))
+    np.put_along_axis(found, order, np.broadcast_to(places, array.shape), axis=0)
+    return found
+
+
 def cliffs_delta(higher: ArrayLike, lower: ArrayLike) -> float:
     """Cliff's delta, 2 AUC - 1, in [-1, 1]."""
     return 2 * auc(higher, lower) - 1
@@ -172,6 +191,22 @@ def d_prime_from_auc(area: float, tokens: int) -> float:
     """d'_a = sqrt(2) z(AUC) (Macmillan & Creelman 2005), the area kept half a token away from 0 and 1."""
     edge = 1 / (2 * tokens)
     return float(math.sqrt(2) * special.ndtri(min(max(area, edge), 1 - edge)))
+
+
+def as_share(effect: Effect) -> Effect:
+    """Return the effect with either end no nearer than on the scale on which a share has one variance everywhere.
+
+    Where most clusters keep all and a few nothing, draws that missed the few have missed the variance with them. On the
+    arcsine of the root (Freeman & Tukey 1950) an interval reaches further towards the middle: that of 15 of 16 kept
+    begins at .79, where it began at .83. For effects between 0 and 1, or nearly so, with a symmetric interval.
+    """
+    if not math.isfinite(effect.value):
+        return effect
+    centre = min(max(effect.value, SHARE_EDGE), 1.0 - SHARE_EDGE)
+    at = math.asin(math.sqrt(centre))
+    half = (effect.high - effect.low) / 4.0 / math.sqrt(centre * (1.0 - centre))
+    ends = [math.sin(min(max(each, 0.0), math.pi / 2)) ** 2 + effect.value - centre for each in (at - half, at + half)]
+    return replace(effect, low=min(effect.low, ends[0]), high=max(effect.high, ends[1]))
 
 
 def above_noise(effect: Effect, *, errors: float = 3.0) -> bool:

@@ -306,6 +306,20 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one worker of xdist run all tests of a claim: dealt out one by one, each would hear its controls again."""
+    if config.getvalue("dist") != "load" or not _asks_for_claims(config):
+        return None
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByClaim(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("[")[0]
+
+    return ByClaim(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """Learn from an xdist worker which tests it had collected."""
     if _session_config is not None:
@@ -432,8 +446,12 @@ def _hold_numpy(config: pytest.Config) -> bool:
         return False
     for name in NUMPYS_THREADS:
         os.environ[name] = str(max(1, config.option.claims_threads or 1))
-        config.add_cleanup(partial(os.environ.pop, name, None))
+        config.add_cleanup(partial(_unset, name))
     return True
+
+
+def _unset(name: str) -> None:
+    os.environ.pop(name, None)
 
 
 def _said_of_store(config: pytest.Config) -> list[str]:

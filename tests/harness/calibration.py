@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import integrate, optimize, stats
 
 from testtone.probes.records import Effect
 from testtone.probes.statistics import verdict
@@ -34,6 +34,7 @@ from testtone.stimuli.presence import HIGH_HZ, LOW_HZ, MAIN, PARTNERS
 from testtone.tests.claim import Claim
 from testtone.tests.claims.test_contained_not_exposed import CLAIM as CONTAINED
 from testtone.tests.claims.test_discretised_latent import CLAIM as DISCRETISED
+from testtone.tests.claims.test_entangled_basis import CLAIM as ENTANGLED
 from testtone.tests.claims.test_no_part_relations import CLAIM as PARTS
 from testtone.tests.claims.test_pitch_most_separable import CLAIM as BEST
 from testtone.tests.claims.test_separable import CLAIM as SEPARABLE
@@ -313,6 +314,64 @@ def told(shares: tuple[float, float, float]) -> Callable[[int], Code]:
     return of
 
 
+# Filters on the scale of the ear
+
+FILTERS = 32
+LOW_ERB, HIGH_ERB = 5.0, 29.0
+TONES = 96
+
+
+def bank(places: Callable[[np.random.Generator], NDArray[np.float64]], width: float) -> Callable[[int], Code]:
+    """Channels that answer to a tone with its amplitude times a normal curve about their places, in ERBs."""
+
+    def of(seed: int) -> Code:
+        centres = places(draws(seed, "places"))
+
+        def code(stimulus: Stimulus) -> NDArray[np.float64]:
+            (tone,) = stimulus.sources
+            (partial,) = tone.partials  # type: ignore[union-attr]
+            return partial.amplitude * np.exp(-0.5 * np.square((erb_rate(partial.hz) - centres) / width))
+
+        return code
+
+    return of
+
+
+def gaps(variation: float) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """Places whose gaps are gamma-distributed, with a standard deviation of so many means, over the whole range."""
+
+    def places(rng: np.random.Generator) -> NDArray[np.float64]:
+        drawn = np.concatenate([[0.0], np.cumsum(rng.gamma(variation**-2, size=FILTERS - 1))])
+        return np.asarray(LOW_ERB + (HIGH_ERB - LOW_ERB) * drawn / drawn[-1])
+
+    return places
+
+
+def anywhere(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Places drawn alike over the whole range: their gaps vary by a mean, in expectation."""
+    return rng.uniform(LOW_ERB, HIGH_ERB, FILTERS)
+
+
+@cache
+def width_for(overlap: float) -> float:
+    """Width in ERBs of normal curves `anywhere` of which the overlap that is judged is so much.
+
+    The squared cosine of two curves d apart is exp(-d^2 / 2 width^2); chance is that of absolute normal numbers.
+    """
+    drawn = np.abs(np.random.default_rng(0).standard_normal((2, 20_000, TONES)))
+    drawn /= np.linalg.norm(drawn, axis=2, keepdims=True)
+    chance = float(np.square((drawn[0] * drawn[1]).sum(axis=1)).mean())
+    size = HIGH_ERB - LOW_ERB
+
+    def missed(width: float) -> float:
+        common, _ = integrate.quad(
+            lambda apart: 2 * (size - apart) / size**2 * math.exp(-((apart / width) ** 2) / 2), 0.0, size
+        )
+        return common / chance - 0.5 - overlap
+
+    return float(optimize.brentq(missed, 0.05, 20.0))
+
+
 def _stable(share: float) -> Callable[[int], Code]:
     shared, own = read_on(share, 2.5)
     return partials(alike(shared), alike(own))
@@ -360,6 +419,14 @@ WORLDS: dict[str, World] = {
         for name, code in (
             ("alike", two_sites(alike(d_prime(0.9)), alike(d_prime(0.5 + truth * 0.4)))),
             ("some", two_sites(alike(5.0), some(truth))),
+        )
+    },
+    **{
+        f"basis, {name}, {truth:.3f}": World(ENTANGLED, truth, code)
+        for truth in (0.0, -0.25, 0.2, -0.375)
+        for name, code in (
+            ("gaps", bank(gaps(truth + 0.5), 4.0)),
+            ("overlap", bank(anywhere, width_for(truth))),
         )
     },
     **{

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -217,6 +218,22 @@ def test_parallel_runs_give_the_report_of_a_serial_one(pytester: pytest.Pytester
     assert told(pytester, "parallel.json") == told(pytester, "serial.json")
     parallel.stdout.fnmatch_lines(["1 of 3 decided claims agree with the post; *", "report: *parallel.html *"])
     assert verdicts_in(pytester.path / "parallel.xml") == ["refuted"] * 4
+
+
+def test_a_worker_hears_all_of_a_claim(pytester: pytest.Pytester) -> None:
+    """Its controls would otherwise be heard by each worker again."""
+    pytest.importorskip("xdist")
+    serial = check(pytester, "--claims-report=serial.html", "--encoder=power-filterbank", "-m", "claims")
+    words = ["--claims-report=parallel.html", "--encoder=power-filterbank", "-m", "claims", "-n", "2", "-v"]
+    parallel = check_apart(pytester, *words)
+    assert serial.parseoutcomes() == parallel.parseoutcomes()
+    assert told(pytester, "parallel.json") == told(pytester, "serial.json")
+    workers: dict[str, set[str]] = {}
+    for worker, claim in re.findall(r"^\[(gw\d)\].*::test_(\w+)\[", parallel.stdout.str(), re.MULTILINE):
+        workers.setdefault(claim, set()).add(worker)
+    assert workers.keys() == {"level_holds", "level_denied", "level_open"}
+    assert all(len(those) == 1 for those in workers.values())
+    assert len(set.union(*workers.values())) == 2
 
 
 def verdicts_in(path: Path) -> list[str | None]:

@@ -392,6 +392,47 @@ def test_where_nothing_can_be_predicted_nothing_is_refuted(spec: str, why: str) 
     assert why in found.reason
 
 
+@pytest.mark.parametrize(
+    ("strides", "lowest_hz", "highest_hz"), [((2, 4, 5, 8), 150.0, 400.0), ((2, 4, 5, 2), 600.0, 1500.0)]
+)
+def test_a_dense_note_has_harmonics_that_the_frames_can_follow(
+    strides: tuple[int, ...], lowest_hz: float, highest_hz: float
+) -> None:
+    """A voice at 75 frames/s; where a class lies wider (300 frames/s), two to five times the frame rate."""
+    chain = Chain(24_000, strides)
+    hz = np.tile(np.arange(100.0, 12_000.0), (20, 1))
+    power = alias_classes.FAMILIES["harmonic"](hz, np.random.default_rng(0), chain)
+    for row in power:
+        peaks = hz[0, 1:-1][(row[1:-1] > row[:-2]) & (row[1:-1] >= row[2:])]
+        apart = np.median(np.diff(peaks))
+        assert lowest_hz - 1 <= apart <= highest_hz + 1
+        assert np.abs(peaks / apart - np.round(peaks / apart)).max() < 0.2
+        # Half way between two harmonics: 20 dB less than at them.
+        half_way = np.interp(peaks[5] + apart / 2, hz[0], 10 * np.log10(row))
+        assert half_way == pytest.approx(10 * np.log10(row[hz[0] == peaks[5]][0]) - 20, abs=1.5)
+
+
+@pytest.mark.parametrize(("share", "linear"), [(0.0, True), (0.0098, True), (0.0102, False), (0.5, False)])
+@pytest.mark.parametrize("what", ["twice", "together", "inverted"])
+def test_a_code_is_linear_at_rest_if_all_that_it_misses_is_20_db_down(what: str, share: float, linear: bool) -> None:
+    """Answers to one sound, twice it, it upside down and two sounds at once; one of them misses by a share of power."""
+    rng = np.random.default_rng(0)
+    soft = complex_normal(rng, 4, 3, 5)
+    right = {"inverted": -soft, "twice": 2 * soft, "together": soft + np.roll(soft, -1, axis=0)}
+    # The odd part of an answer with an even part of power p is as it was: the two differ by both halves.
+    odd, even = soft, math.sqrt(share) * soft
+    wrong = dict(right)
+    if what == "inverted":
+        wrong = {"inverted": -odd + even, "twice": 2 * (odd + even), "together": None}
+        wrong["together"] = (odd + even) + np.roll(odd + even, -1, axis=0)
+        soft = odd + even
+    else:
+        wrong[what] = right[what] * (1 + math.sqrt(share))
+    found = alias_lines.Derivative.of(soft, **wrong)
+    assert found.missed == pytest.approx(share, rel=1e-9, abs=1e-25)
+    assert found.exists == linear
+
+
 @pytest.mark.parametrize("even", [0.0, 3.0], ids=["odd", "odd and even"])
 def test_responses_are_what_each_member_adds(even: float) -> None:
     """A code that multiplies by known numbers, and adds what does not turn with the sound, gives back the numbers."""
@@ -407,6 +448,19 @@ def test_responses_are_what_each_member_adds(even: float) -> None:
     for index in range(2):
         np.testing.assert_allclose(found[index, members[index]], truth[index], rtol=1e-12)
         assert np.isnan(np.delete(found[index], members[index], axis=0)).all()
+
+
+@pytest.mark.parametrize(("effect", "p"), [(-0.5, 1.0), (0.0, 0.5), (0.5, 0.01)])
+def test_the_null_deals_answers_to_other_members(effect: float, p: float) -> None:
+    """Of 99 deals about half reach a correlation of 0, all reach one far below it, none one far above."""
+    rng = np.random.default_rng(0)
+    hz, rho, r2, power = rng.random((4, 8, 12))
+    family: Any = SimpleNamespace(rho=rho, r2=r2, power=power)
+    play: Any = SimpleNamespace(effort="quick")
+    reached: Any = SimpleNamespace(value=effect)
+    null = unequal_and_predictable._Play._null(play, [family], hz, reached, rng)
+    assert null.draws == 99
+    assert null.p == pytest.approx(p, abs=0.15 if effect == 0.0 else 1e-9)
 
 
 def test_a_prediction_from_mixed_up_answers_judges_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

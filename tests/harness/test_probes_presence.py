@@ -293,12 +293,24 @@ def test_endless_areas_follow_from_two() -> None:
 # The zoo
 
 
+def test_areas_grow_by_their_d_prime_and_stay_half_a_token_away_from_0_and_1() -> None:
+    from scipy import stats
+
+    areas = np.array([0.0, 0.5, stats.norm.cdf(1.0), 1.0])
+    np.testing.assert_allclose(presence.grown(areas, 1.0, 10), [0.05, 0.5, areas[2], 0.95])
+    np.testing.assert_allclose(presence.grown(areas[1:3], 2.0, 100), [0.5, stats.norm.cdf(2.0)])
+    heard, reached = np.array([0.5, areas[2], areas[2], 1.0]), np.array([0.9, stats.norm.cdf(1.2), 0.6, 1.0])
+    np.testing.assert_allclose(presence.growth(heard, reached, 100), [1.0, 1.2, 1.0, 1.0])
+
+
 def test_both_conditions_together_say_more_only_where_both_are_needed() -> None:
     rng = np.random.default_rng(0)
     sep, stab = rng.random((2, 400))
     assert advantage(np.minimum(sep, stab), sep, stab) > 0.2
     assert advantage(sep, sep, stab) < -0.2
     assert advantage(np.maximum(sep, stab), sep, stab) < -0.1
+    # A condition that all meet alike goes with nothing.
+    assert advantage(-stab, np.ones(400), stab) == pytest.approx(-1.0)
 
 
 def test_members_of_the_zoo_lie_side_by_side() -> None:

@@ -161,3 +161,10 @@ def test_an_encoder_that_never_answers_is_insufficient() -> None:
     (found,) = measure(LIMITED, dead).values()
     assert found.effect is None
     assert "no unit answers" in found.reason
+
+
+@pytest.mark.parametrize(("share", "units"), [(1.1e-4, 2), (0.9e-4, 1)])
+def test_what_answers_80_db_below_the_loudest_is_tuned_to_nothing(share: float, units: int) -> None:
+    amplitudes = np.outer(np.exp(-0.5 * np.linspace(-3, 3, 20) ** 2), [1.0, share])
+    loud = np.square(amplitudes)
+    assert tuning.iso_response(loud, loud / 4).shape == (units, 20)

@@ -569,3 +569,15 @@ def test_figures_are_plain_numbers(claim: Claim) -> None:
     found = known(claim.id, spec)
     json.dumps(found.figures, allow_nan=False)
     assert 2 <= len(found.sounds) <= 4
+
+
+def test_where_one_direction_costs_nothing_a_double_moves_along_it_alone() -> None:
+    """A code deaf to one direction: the nearest code to a sound is the sound's own, however far the waveform goes."""
+    rng = np.random.default_rng(0)
+    turned = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    matrix, sounds, least = np.diag([0.0, 0.5, 1.0, 2.0]) @ turned.T, rng.standard_normal((6, 4)), 0.3
+    moved = search.nearest_codes(matrix, sounds, least=least)
+    np.testing.assert_allclose(matrix @ moved.T, 0.0, atol=1e-9)
+    apart = np.square(moved).sum(axis=1)
+    both = np.square(sounds).sum(axis=1) + np.square(sounds + moved).sum(axis=1)
+    assert (apart >= least**2 * both * (1 - 1e-9)).all()

@@ -175,6 +175,9 @@ class Bench:
                     break
         finally:
             place.write_text(right, encoding="utf-8")
+            # All else stays compiled from trial to trial.
+            for compiled in (place.parent / "__pycache__").glob(f"{place.stem}.*"):
+                compiled.unlink()
         return record | {"outcome": outcome, "by": by, "tests": run, "seconds": round(time.monotonic() - started, 1)}
 
     def _fork(self, tests: list[str], *, limit: float) -> tuple[str, Any]:
@@ -209,7 +212,6 @@ class Bench:
                 del sys.modules[name]
             sys.path[:] = [str(self.alias), *(each for each in sys.path if not (Path(each) / "testtone").is_dir())]
             os.environ |= {"PYTHONPATH": str(self.alias), "CI": "1"}
-            sys.dont_write_bytecode = True
             os.chdir(self.copy)
             code = int(pytest.main([*covered.PYTEST, "-x", *tests], plugins=[Noticed(noticed)]))
         finally:
