@@ -296,3 +296,12 @@ def test_who_hears_fewer_densities_is_compared_at_those() -> None:
     plain, fewer = (probe.compare(own, [each]) for each in (bank, dataclasses.replace(bank, figures=middle)))
     assert fewer.null == plain.null
     assert effect_of(fewer).value == effect_of(plain).value == 0.0
+
+
+def test_an_area_is_a_d_prime_as_the_null_takes_it() -> None:
+    """d'_a = sqrt(2) z(AUC) (Macmillan & Creelman 2005); never infinite."""
+    from scipy import stats
+
+    assert probe._z(0.5) == pytest.approx(0.0)
+    assert probe._z(float(stats.norm.cdf(1.0 / np.sqrt(2.0)))) == pytest.approx(1.0)
+    assert 3.0 < probe._z(1.0) < 6.0

@@ -581,3 +581,5 @@ def test_where_one_direction_costs_nothing_a_double_moves_along_it_alone() -> No
     apart = np.square(moved).sum(axis=1)
     both = np.square(sounds).sum(axis=1) + np.square(sounds + moved).sum(axis=1)
     assert (apart >= least**2 * both * (1 - 1e-9)).all()
+    # Against the sound: the shorter way.
+    assert ((moved * sounds).sum(axis=1) < 0).all()
