@@ -229,8 +229,8 @@ class SampleCNNEncoder:
         A maximum has no kernel; the mean stands for it, as in the linear variant.
         """
         kernels = [_normed(self._first_conv, self._first_norm[0])]
-        for module in self._dense:
-            own = _normed(module[0], module[1])
+        for module in self._dense.children():
+            own = _normed(*list(module.children())[:2])
             kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
         return tuple(kernels)
 
