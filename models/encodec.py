@@ -227,7 +227,7 @@ class EncodecEncoder:
 
         def function(samples: Tensor) -> Mapping[str, Tensor]:
             sites, values = {}, samples[:, None]
-            for index, layer in enumerate(self.module[: self._stack_end + 1]):
+            for index, layer in enumerate(list(self.module)[: self._stack_end + 1]):
                 values = layer(values)
                 if index in names:
                     sites[names[index]] = values.clone()

@@ -136,7 +136,7 @@ class SampleCNNEncoder:
         convolution, *rest = self.module[0].children()
         assert isinstance(convolution, nn.Conv1d)
         self._first_conv, self._first_norm = convolution, nn.Sequential(*rest)
-        self._dense = self.module[1 : 1 + DENSE_MODULES]
+        self._dense = nn.Sequential(*list(self.module)[1 : 1 + DENSE_MODULES])
         self._windowed = self.module[1 + DENSE_MODULES : -1]
 
     @property
@@ -230,7 +230,8 @@ class SampleCNNEncoder:
         """
         kernels = [_normed(self._first_conv, self._first_norm[0])]
         for module in self._dense:
-            own = _normed(module[0], module[1])
+            convolution, norm, *_ = module.children()
+            own = _normed(convolution, norm)
             kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
         return tuple(kernels)
 
