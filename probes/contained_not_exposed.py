@@ -173,9 +173,12 @@ def larger(reached: Floats, heard: Floats, features: Floats, labels: NDArray[np.
     home, _ = presence.spread_at_home(features, labels)
     count, families = home.areas.shape
     tokens = labels.shape[0] * labels.shape[1]
-    own = presence.grown(home.areas.mean(axis=1), presence.reach(home, home), tokens)
+    factor = presence.reach(home, home)
+    own = presence.grown(home.areas.mean(axis=1), factor, tokens)
     more = own - reached
-    chance = float((home.areas - heard).var(axis=1, ddof=1).mean()) / families
+    # What grows, grows with its chance.
+    grown = presence.grown(home.areas, factor[:, None], tokens)
+    chance = float((grown - heard).var(axis=1, ddof=1).mean()) / families
     spread = max(float(more.var(ddof=1)) - chance, 0.0)
     stands = more.mean() + spread / (spread + chance + 1e-12) * (more - more.mean()) > 0
     pseudo = np.empty(count)

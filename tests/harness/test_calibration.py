@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from testtone.probes import presence
+from testtone.probes.contained_not_exposed import larger
 from testtone.probes.no_part_relations import Learned
 from testtone.probes.records import Effect
+from testtone.probes.stable_across_contexts import ratio
 from testtone.tests.harness.calibration import (
     WORLDS,
     Calibration,
@@ -41,6 +43,22 @@ def test_a_truth_at_a_threshold_is_rarely_called_either_way(name: str) -> None:
     assert counted.share("refuted") * len(SEEDS) <= FEW
     assert counted.coverage * len(SEEDS) >= len(SEEDS) - 2 * FEW
     assert np.mean(counted.table[:, 0]) == pytest.approx(counted.world.truth, abs=0.03)
+
+
+def test_few_sounds_of_a_family_do_not_hide_what_is_contained() -> None:
+    """Truth 0: read as -.11, every interval below it, where the step from half the sounds to all had to tell."""
+    counted = calibrate(WORLDS["contained, weakly, 0.000"], range(12))
+    assert np.mean(counted.table[:, 0]) == pytest.approx(0.0, abs=0.03)
+    assert counted.coverage >= 9 / 12
+    assert counted.share("refuted") == 0.0
+
+
+@pytest.mark.parametrize("name", ["basis, gaps, 0.000", "basis, overlap, -0.250"])
+def test_filters_at_a_threshold_are_rarely_called_either_way(name: str) -> None:
+    counted = found(name)
+    assert counted.share("supported") * len(SEEDS) <= FEW
+    assert counted.share("refuted") * len(SEEDS) <= FEW
+    assert np.mean(counted.table[:, 0]) == pytest.approx(counted.world.truth, abs=0.04)
 
 
 def test_half_of_what_more_company_taught_is_still_to_come() -> None:
@@ -93,6 +111,52 @@ def test_counts_are_counts() -> None:
 
 
 # What is shared
+
+
+def test_scatter_of_few_sounds_is_told_from_what_lasts() -> None:
+    """White channels, as many as sounds to learn from twice over: heard .66, and .85 is reached; elsewhere none."""
+    rng = np.random.default_rng(0)
+    homes, away = [], []
+    for _ in range(4):
+        labels = np.stack([np.stack([rng.permutation(48) < 24 for _ in range(16)], axis=1) for _ in range(6)])
+        z = rng.standard_normal((6, 48, 96))
+        for family in range(6):
+            z[family, :, 16 * (family % 3) : 16 * (family % 3 + 1)] += d_prime(0.85) * labels[family]
+        home, strength = presence.spread_at_home(presence.scaled(z), labels)
+        abroad = presence.spread_abroad(presence.scaled(z), labels, strength)
+        assert home.areas.mean() < 0.72
+        homes.append(presence.grown(home.areas.mean(axis=1), presence.reach(home, home), 288).mean())
+        # Families three apart share their channels: one other of five.
+        away.append(presence.grown(abroad.areas.mean(axis=1), presence.reach(home, abroad), 288).mean())
+    assert np.mean(homes) == pytest.approx(0.85, abs=0.04)
+    assert np.mean(away) < 0.65
+
+
+def test_more_is_taken_for_more_only_as_a_whole() -> None:
+    """Where nothing is learned at home, what other readers reach stands, whatever chance makes of single partials."""
+    rng = np.random.default_rng(1)
+    labels = np.stack([np.stack([rng.permutation(48) < 24 for _ in range(16)], axis=1) for _ in range(6)])
+    features = presence.scaled(rng.standard_normal((6, 48, 96)))
+    heard = np.full((16, 6), 0.9) + 0.02 * rng.standard_normal((16, 6))
+    assert larger(np.full(16, 0.9), heard, features, labels) == pytest.approx(0.9)
+
+
+def test_a_share_near_its_end_is_no_surer_than_a_share() -> None:
+    """Of 15 coins of 16 one may be .79; draws that show their chance in full are called above it in one of 25."""
+    rng = np.random.default_rng(0)
+    sure = []
+    for _ in range(1000):
+        kept = (rng.random(16) < 0.8) * 0.48
+        sure.append(presence.ratio_over_partials("share", kept, np.full(16, 0.48)).low > 0.8)
+    assert np.mean(sure) < 0.064
+
+
+def test_half_of_what_endless_sounds_add_is_left_open() -> None:
+    within, abroad = np.full((16, 6), area_of(1.0)), np.full((16, 6), area_of(0.6))
+    heard, grown = ratio("share", within, abroad), ratio("share", within, abroad, np.full(16, 2.0))
+    assert grown.value != pytest.approx(heard.value, abs=0.02)
+    assert grown.high - grown.value == pytest.approx(abs(grown.value - heard.value) / 2, abs=1e-3)
+    assert grown.value - grown.low == pytest.approx(abs(grown.value - heard.value) / 2, abs=1e-3)
 
 
 def test_growth_is_one_factor_at_home_and_abroad() -> None:

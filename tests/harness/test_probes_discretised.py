@@ -1,10 +1,13 @@
 """What quantising keeps: as much as it was built to keep."""
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from scipy import stats
 
 from testtone.models import resolve
@@ -14,6 +17,7 @@ from testtone.probes import presence
 from testtone.probes.hearing import ear_of, hear
 from testtone.probes.records import Effect, Measurement
 from testtone.probes.statistics import verdict
+from testtone.stimuli import recordings
 from testtone.tests.claims.test_discretised_latent import CLAIM
 
 TOLERANCE = 0.05
@@ -199,3 +203,14 @@ CLIPPED = 0.85 - float(
     np.clip(0.85 + np.hypot(0.08, 0.02) * np.random.default_rng(0).standard_normal(2_000_000), 0.0, 1.0).mean()
 )
 """What is lost of the mean area before where areas are cut off at 1."""
+
+
+def test_recordings_that_no_part_speaks_of_are_not_heard(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "noise.wav", 0.1 * np.random.default_rng(0).standard_normal(8 * 24_000), 24_000)
+    own = recordings.folder(tmp_path).recordings
+    ear = ear_of(Listener(resolve("band-codebooks")), (*CLAIM.beside, *CLAIM.sites), own)
+    plain = replace(ear, backgrounds=())
+    asked, without = (next(CLAIM.probe(each, np.random.default_rng(0), "quick")) for each in (ear, plain))
+    assert ear.backgrounds
+    heard, less = ([sound.sha256 for ask in each for sound in ask.stimuli] for each in (asked, without))
+    assert heard == less

@@ -352,6 +352,7 @@ def test_a_sound_without_a_label_is_printed_in_full():
             r"max_partials=8, 2 semitones apart, do not fit between low_midi=60 and high_midi=64: 3 do",
         ),
         (lambda: sounds.multisines(max_partials=1), r"max_partials=1 must be a whole number of at least 2"),
+        (lambda: sounds.multisines(apart_semitones=0), r"apart_semitones=0 must be a whole number of at least 1"),
         (
             lambda: sounds.harmonic_complexes(tilts_db_per_octave=(0, -6)),
             r"tilts_db_per_octave\[0\]=0 exceeds tilts_db_per_octave\[1\]=-6",
