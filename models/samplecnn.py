@@ -136,7 +136,7 @@ class SampleCNNEncoder:
         convolution, *rest = self.module[0].children()
         assert isinstance(convolution, nn.Conv1d)
         self._first_conv, self._first_norm = convolution, nn.Sequential(*rest)
-        self._dense = self.module[1 : 1 + DENSE_MODULES]
+        self._dense = nn.Sequential(*list(self.module)[1 : 1 + DENSE_MODULES])
         self._windowed = self.module[1 + DENSE_MODULES : -1]
 
     @property
