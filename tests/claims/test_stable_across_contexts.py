@@ -37,8 +37,8 @@ CLAIM = Claim(
         "less than three fifths as not. Where little is read at home (an area of .7 or less) nothing is said. Readers "
         "may use means, log powers or both; which of them serves is learned in a third family. What readers of endless "
         "sounds would find is estimated, from readers of half the sounds: who has heard little finds less abroad for "
-        "that alone; half of what this adds is left open on either side. Interval: over partials, for these six kinds of company. The control that must fail is a "
-        "filterbank whose bands change places with the drone: as readable as the other in any one family."
+        "that alone; half of what this adds is left open on either side. Interval: over partials, for "
+        "these six kinds of company. The control that must fail is a filterbank whose bands change places with the drone: as readable as the other in any one family."
     ),
 )
 
