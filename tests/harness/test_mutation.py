@@ -112,6 +112,20 @@ def test_tests_that_run_the_line_come_first_and_fastest_first(tmp_path):
     assert goes == [["t.py::fast", "t.py::slow"], ["t.py::other"]]
 
 
+def test_what_controls_measure_is_asked_last_and_always(tmp_path):
+    names = [f"test_golden.py::test_controls[{each}]" for each in ("quick", "slow")]
+    traced = {
+        "exit": 0,
+        "failed": [],
+        "seconds": {"t.py::fast": 1.0, names[0]: 2.0, names[1]: 90.0},
+        "lines": {"stimuli/pitch.py": {"t.py::fast": [60], names[0]: [60], names[1]: [60]}},
+    }
+    (tmp_path / "map").mkdir()
+    (tmp_path / "map" / "t.json").write_text(json.dumps(traced), encoding="utf-8")
+    trial = trials.Trial("n", "stimuli/pitch.py", (60,), "constant", "")
+    assert trials.candidates(trial, covered.Map(tmp_path), ROOT, budget=10.0) == [["t.py::fast", names[0]], [names[1]]]
+
+
 def test_tests_that_are_gone_since_they_were_traced_are_not_asked(tmp_path):
     traced = {"exit": 0, "failed": [], "seconds": {"t.py::is": 1.0, "t.py::was": 1.0}, "lines": {}}
     (tmp_path / "map").mkdir()
