@@ -136,7 +136,7 @@ class SampleCNNEncoder:
         convolution, *rest = self.module[0].children()
         assert isinstance(convolution, nn.Conv1d)
         self._first_conv, self._first_norm = convolution, nn.Sequential(*rest)
-        self._dense = self.module[1 : 1 + DENSE_MODULES]
+        self._dense = nn.Sequential(*list(self.module)[1 : 1 + DENSE_MODULES])
         self._windowed = self.module[1 + DENSE_MODULES : -1]
 
     @property
@@ -229,8 +229,8 @@ class SampleCNNEncoder:
         A maximum has no kernel; the mean stands for it, as in the linear variant.
         """
         kernels = [_normed(self._first_conv, self._first_norm[0])]
-        for module in self._dense:
-            own = _normed(module[0], module[1])
+        for module in self._dense.children():
+            own = _normed(*list(module.children())[:2])
             kernels.append(np.stack([[np.convolve(row, np.ones(3) / 3) for row in rows] for rows in own]))
         return tuple(kernels)
 
@@ -244,7 +244,7 @@ class SampleCNNEncoder:
             values = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
             sites = {"layer 1": values[..., : math.ceil(samples.shape[1] / 3)].clone()}
             values = self._first_norm(values)
-            for count, module in enumerate(self._dense, start=2):
+            for count, module in enumerate(self._dense.children(), start=2):
                 values = module(values)
                 sites[f"layer {count}"] = values[..., : math.ceil(samples.shape[1] / 3**count)].clone()
             return sites
@@ -262,7 +262,7 @@ class SampleCNNEncoder:
 
     def _layers(self) -> list[overlaps.Layer]:
         """Return the convolutions of the nine modules and the one of one tap, each with its batch norm folded in."""
-        return [overlaps.folded(module[0], module[1]) for module in self.module[1:]]
+        return [overlaps.folded(*list(module.children())[:2]) for module in list(self.module.children())[1:]]
 
     def _forward(self, samples: Tensor, layers: Sequence[overlaps.Layer]) -> dict[str, Tensor]:
         """Return the sites of 'batch samples'."""

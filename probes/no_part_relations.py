@@ -26,8 +26,9 @@ Parts     acc_seen and acc_held; 1 - G as heard, without what endless company wo
           learner with a hidden layer: 512 rectified random sums of the features (Huang, Zhu & Siew 2006), read by
           ridge.
 Null      the next notes permuted among the notes of the first voice, combination by combination, in what is asked.
-Interval  two-way jackknife over notes of the first and of the second voice; either end no nearer than that of a share
-          (`statistics.as_share`): where few notes are lost, a draw may miss some, and their variance with them.
+Interval  two-way jackknife over notes of the first and of the second voice; its upper end no nearer than that of a
+          share (`statistics.as_share`): where few notes are lost, a draw may miss some, and their variance with them.
+          Counted at .8, where most are lost, the lower end needs no such room.
 Thresholds  above .8 at most a fifth of what was learned carries over; below .2 at least four fifths do.
 Traps     The second voice must tell nothing of the first: all combinations occur, in all thirds equally often. The rule
           is a permutation: what comes next says as much as what is now. Twelve notes are few where a note shows in all
@@ -37,6 +38,7 @@ Traps     The second voice must tell nothing of the first: all combinations occu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -221,7 +223,8 @@ class Learned:
 
     def over_voices(self, name: str, statistic: Any) -> Effect:
         """Return a statistic of combinations with an interval over the notes of either voice."""
-        return as_share(jackknife_two_way(statistic, (NOTES, NOTES), name=name, unit="share"))
+        found = jackknife_two_way(statistic, (NOTES, NOTES), name=name, unit="share")
+        return replace(found, high=as_share(found).high)
 
     def permuted(self, rng: np.random.Generator) -> float:
         """The share right on other combinations, were next notes permuted there: one draw from the null."""

@@ -33,10 +33,12 @@ CLAIM = Claim(
     method=(
         "The mixtures of the two claims on separable and stable partials. Contained: the area under the ROC curve of "
         "the best of several readers in company they know, linear ones and matched ones, which look for a learned "
-        "direction at the partial's alias frequency, whatever its start phase. Exposed: that of linear readers of mean "
-        "and log power in a family of mixtures when they learned in all others. Contained means above .85, exposed "
-        "above .65; the effect is the smaller of the two margins, and a tenth lies between yes and no. Interval: over "
-        "partials, from differences between neighbours; refutation by either margin is corrected for there being two."
+        "direction at the partial's alias frequency, whatever its start phase. What linear readers of one family would"
+        " reach with endless sounds follows from how much of the scatter of what they say is chance. Exposed: that of "
+        "linear readers of mean and log power in a family of mixtures when they learned in all others. Contained means"
+        " above .85, exposed above .65; the effect is the smaller of the two margins, and a tenth lies between yes and"
+        " no. Interval: over partials, from differences between neighbours; refutation by either margin is corrected "
+        "for there being two."
     ),
 )
 

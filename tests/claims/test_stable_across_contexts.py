@@ -31,14 +31,15 @@ CLAIM = Claim(
     ),
     method=(
         "Six families of mixtures, each with company of its own (a drone, and with it a chord, a band of noise, an "
-        "ensemble, more partials, or a lower level). Linear readers learn in one family which mixtures hold a partial, "
-        "and are scored there, on mixtures held out, and in each of the others. The effect is what they find above "
+        "ensemble, more partials, or a lower level). Linear readers learn in one family which mixtures hold a partial,"
+        " and are scored there, on mixtures held out, and in each of the others. The effect is what they find above "
         "chance abroad as a share of what they find at home, over all pairs of families. Four fifths count as stable, "
         "less than three fifths as not. Where little is read at home (an area of .7 or less) nothing is said. Readers "
-        "may use means, log powers or both; which of them serves is learned in a third family. What readers of endless "
-        "sounds would find is estimated, from readers of half the sounds: who has heard little finds less abroad for "
-        "that alone. Interval: over partials, for these six kinds of company. The control that must fail is a "
-        "filterbank whose bands change places with the drone: as readable as the other in any one family."
+        "may use means, log powers or both; which of them serves is learned in a third family. What readers of endless"
+        " sounds would find is estimated, from readers of half the sounds: who has heard little finds less abroad for "
+        "that alone; half of what this adds is left open on either side. Interval: over partials, for these six kinds "
+        "of company. The control that must fail is a filterbank whose bands change places with the drone: as readable "
+        "as the other in any one family."
     ),
 )
 

@@ -167,7 +167,10 @@ MODULES = {"pretty-midi": "pretty_midi", "pyfluidsynth": "fluidsynth"}
 # They import the files beside them, and what the extra `test` brings.
 UNSHIPPED = (("tests", "harness"), ("tests", "benchmarks"), ("tests", "mutation"))
 # Imported only where they are there; the module says what happens where they are not.
-OPTIONAL = {"torchaudio": "encodec asks for it on import and the model does not use it"}
+OPTIONAL = {
+    "torchaudio": "encodec asks for it on import and the model does not use it",
+    "xdist": "the plugin asks for it in a hook that nobody but xdist calls",
+}
 # Asked for by its name at run time: resvg_py, in reports/export.py, which makes no PNG without it.
 
 

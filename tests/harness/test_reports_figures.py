@@ -68,6 +68,27 @@ def test_tones_of_an_alias_pair_stand_at_one_height_and_those_of_the_control_do_
     assert [row.label for row in apart.rows] == ["translation", "mirror"]
 
 
+def test_predictions_stand_beside_each_other() -> None:
+    made = record("unequal_and_predictable")
+    made["figures"]["predictors"] = {"rho": 0.86, "naive cascade": 0.33, "gain": None}
+    charts = figures.of(made, ENCODER)
+    assert [chart.title for chart in charts][-1] == "What predicts who survives"
+    assert [(row.label, row.marks[0].values) for row in charts[-1].rows] == [
+        ("rho", (0.86,)),
+        ("naive cascade", (0.33,)),
+    ]
+    del made["figures"]["predictors"]
+    assert len(figures.of(made, ENCODER)) == len(charts) - 1
+
+
+def test_layers_stand_in_their_order() -> None:
+    made = record("degrade_or_mix")
+    made["figures"]["layers"] = [{"name": "layer 1", "r2": 1.0}, {"name": "layer 2", "r2": 0.4}, {"name": "x"}, 3]
+    charts = figures.of(made, ENCODER)
+    assert charts[-1].title == "Layer by layer"
+    assert [row.label for row in charts[-1].rows] == ["layer 1", "layer 2"]
+
+
 def test_folding_is_that_of_the_stimuli() -> None:
     for hz in (0.0, 10.0, 37.5, 60.0, 75.0, 8298.7, 11990.0):
         assert folding.fold(hz, 75.0) == pytest.approx(fold(hz, 75.0), abs=1e-9)
