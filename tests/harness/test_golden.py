@@ -73,22 +73,7 @@ def test_every_claim_and_control_was_written_down():
     assert len(WRITTEN) >= 26
 
 
-UNDECIDED = {
-    (
-        "no_part_relations",
-        "holistic-codebook",
-    ): "its lower end, .76, lies below .8 at quick: the claim is invalid there",
-}
-"""Controls of which quick, seed 0, does not say what it should."""
-
-
-@pytest.mark.parametrize(
-    ("claim", "control"),
-    [
-        pytest.param(*each, marks=[pytest.mark.xfail(reason=UNDECIDED[each], strict=True)] if each in UNDECIDED else [])
-        for each in golden.pairs()
-    ],
-)
+@pytest.mark.parametrize(("claim", "control"), golden.pairs())
 def test_what_was_written_down_is_what_the_controls_should_say(claim, control):
     expected = next(each.expected for each in claims()[claim].controls if each.encoder == control)
     for site in WRITTEN[claim][control]["sites"].values():
