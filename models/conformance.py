@@ -562,7 +562,7 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
     if name == "tags":
         named = isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value)
         return None if named else "is not a tuple of names"
-    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient", "ablated"):
+    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient", "ablated", "by_layer"):
         return None if callable(value) else "cannot be called"
     if name == "members":
         channels = on.heard["latent"].shape[1] if "latent" in on.heard else 0
@@ -588,6 +588,12 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
     if name == "strides":
         strides = on.listener.strides or ()
         return None if strides and min(strides) >= 1 else "is not a chain of strides of at least 1"
+    if name == "strided_kernels":
+        kernels = [_array(each) for each in value] if isinstance(value, (tuple, list)) else []
+        if not kernels or any(each.ndim != 3 or each.size == 0 or each.dtype.kind not in "fiu" for each in kernels):
+            return "is not a tuple of arrays of numbers 'out in taps'"
+        if len(kernels) != len(on.listener.strides or ()):
+            return f"has {len(kernels)} arrays for {len(on.listener.strides or ())} strides"
     return None
 
 
