@@ -52,6 +52,7 @@ CONTAINED = 0.85
 EXPOSED = 0.65
 NULL_DRAWS = 199
 CONFIDENCE_OF_EITHER = 0.95
+HEARD_ERRORS = 3.0
 
 
 def contained_not_exposed(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
@@ -172,6 +173,9 @@ def larger(reached: Floats, heard: Floats, features: Floats, labels: NDArray[np.
         return reached
     home, _ = presence.spread_at_home(features, labels)
     count, families = home.areas.shape
+    above = home.areas.mean(axis=1) - 0.5
+    if above.mean() <= HEARD_ERRORS * above.std(ddof=1) / np.sqrt(count):
+        return reached
     tokens = labels.shape[0] * labels.shape[1]
     factor = presence.reach(home, home)
     own = presence.grown(home.areas.mean(axis=1), factor, tokens)
