@@ -65,8 +65,8 @@ RANK_TOLERANCE = 1e-2
 
 SIZES = {
     "quick": {"sets": 12, "tokens": 2, "lines": 0},
-    "standard": {"sets": 12, "tokens": 3, "lines": 6},
-    "thorough": {"sets": 40, "tokens": 8, "lines": 6},
+    "standard": {"sets": 32, "tokens": 3, "lines": 6},
+    "thorough": {"sets": 80, "tokens": 8, "lines": 6},
 }
 POOL_TOKENS = 1000
 """Tokens of noise that are enough for its shape."""
