@@ -47,7 +47,7 @@ from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import jackknife, permutation
 
-VERSION = 3
+VERSION = 4
 FRAMES = designs.RESOLUTION_FRAMES
 SNR_DB = 30.0
 ATTENUATED_DB = -20.0
