@@ -42,6 +42,7 @@ from testtone.probes.readouts import mean
 from testtone.probes.records import Effect, Measurement
 from testtone.stimuli import designs, edits, mixtures, music, portraits, presence
 from testtone.stimuli.backgrounds import backgrounds, ensemble
+from testtone.stimuli.multisines import LineSpectrum, Multisine
 from testtone.tests.check import claims
 from testtone.tests.claim import Claim
 from testtone.tests.harness.halfway import Halfway
@@ -306,6 +307,7 @@ def sounds() -> dict[str, Any]:
         [source.truth() for voices in (1, 3, 5) for source in ensemble(rng, voices=voices).sources]
     )
     made |= _by_default()
+    made |= _waveforms()
     made["the mixture of the page"] = _made([portraits.mixture()])
     sound = stimuli.Stimulus.of(stimuli.partial_tone(3000.0, amplitude=0.3), stimuli.Noise(1, rms=0.01), seconds=0.4)
     for sample_rate in (8000, 44100):
@@ -355,6 +357,30 @@ def _by_default() -> dict[str, Any]:
         ),
     }
     return {f"{name}, by default": _made([_plain(each)]) for name, each in found.items()}
+
+
+def _waveforms() -> dict[str, Any]:
+    """What each kind of source sounds like, and what is done to sounds: samples of a tenth of a second at 8 kHz."""
+    rng = np.random.default_rng(SEED)
+    tone = stimuli.harmonic_complex(220.0, phases="random", rng=rng, rms=0.05)
+    lines = LineSpectrum(40.0, (5, 11, 23, 24), (0.02, 0.01, 0.04, 0.03))
+    sources: dict[str, tuple[Any, ...]] = {
+        "tone": (tone,),
+        "tone, phases drawn anew": (tone.with_phases(rng),),
+        "noise": (stimuli.Noise(3, rms=0.02),),
+        "tone in noise": (tone, stimuli.Noise(4, snr_db=6.0)),
+        "click": (stimuli.Click(0.03),),
+        "multisine": (Multisine(lines, 5),),
+        "multisine of fixed sizes": (Multisine(lines, 5, sized=False).scaled(-3.0),),
+        "multisine, drawn anew and inverted": (Multisine(lines, 5).with_phases(rng).inverted(),),
+        "render": (stimuli.note_render(57.0, 40),),
+    }
+    made = {}
+    for name, own in sources.items():
+        sound = stimuli.Stimulus(own, 0.1)
+        samples = sound.render(8000).astype(np.float64)
+        made[f"waveform, {name}"] = {"samples": _summary(samples), "softer": _summary(sound.scaled(-7.0).render(8000))}
+    return made
 
 
 def _plain(made: Any) -> Any:
