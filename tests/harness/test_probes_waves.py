@@ -595,3 +595,11 @@ def test_where_the_free_direction_is_silent_a_double_still_goes_far_enough_along
         # Lengths are tried in steps of less than two percent.
         assert shortest * (1 - 1e-9) <= np.linalg.norm(moved) <= 1.02 * shortest
         np.testing.assert_allclose(np.abs(moved[:free]), np.linalg.norm(moved) / np.sqrt(free))
+
+
+def test_no_correlation_lies_beyond_one() -> None:
+    """The end of an interval that Fisher's transform carries to infinity."""
+    assert local_similarity._from_fisher(50.0) == 1.0
+    assert local_similarity._from_fisher(-50.0) == -1.0
+    for rho in (-0.9, 0.0, 0.3):
+        assert local_similarity._from_fisher(local_similarity._to_fisher(rho)) == pytest.approx(rho, abs=1e-12)
