@@ -45,7 +45,7 @@ from .alias_lines import folding
 from .hearing import Answer, Ear, Listen, Probe
 from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, permutation
+from .statistics import jackknife, permutation, singular_vectors
 
 VERSION = 4
 FRAMES = designs.RESOLUTION_FRAMES
@@ -453,7 +453,7 @@ def _error(
 
 def _direction(tokens: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Unit principal direction of ``'tokens channels'`` with phases unknown: the first right singular vector."""
-    _, _, directions = np.linalg.svd(tokens, full_matrices=False)
+    _, _, directions = singular_vectors(tokens)
     return directions[0]
 
 
@@ -475,7 +475,7 @@ def class_ranks(amplitudes: NDArray[np.complex128]) -> NDArray[np.float64]:
     ranks = []
     for rows in np.moveaxis(amplitudes, -1, 0):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        singular = np.linalg.svd(rows / np.where(length > 0, length, 1), compute_uv=False)
+        _, singular, _ = singular_vectors(rows / np.where(length > 0, length, 1))
         ranks.append(float((singular > RANK_TOLERANCE * singular[0]).sum()) if singular[0] > 0 else 0.0)
     return np.array(ranks)
 

@@ -304,12 +304,17 @@ class Stability:
         same, different = pairs[block] & self._same[block], pairs[block] & self._different[block]
         cosines = self._cosines[block]
         return _Pairs(
-            cells, same.astype(float), different.astype(float), np.where(same, cosines, 0), np.where(different, cosines, 0)
+            cells,
+            same.astype(float),
+            different.astype(float),
+            np.where(same, cosines, 0),
+            np.where(different, cosines, 0),
         )
 
     def _weights(self, inside: NDArray[np.bool_], phases: float = PHASES) -> NDArray[np.float64]:
         """What the cosines of a cell's single tokens are to be multiplied by to stand for averages over ``phases``
-        tokens, 'cells'; frozen ones stay."""
+        tokens, 'cells'; frozen ones stay.
+        """
         _, column = self._cells
         if self._frozen:
             return np.ones(len(column))

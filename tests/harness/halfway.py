@@ -9,7 +9,7 @@ float64 with numpy alone. What it says is true of nothing: its numbers only stan
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -144,4 +144,3 @@ def _convolved(values: Floats, kernel: Floats, stride: int, spread: int) -> Floa
     padded = np.pad(values, ((0, 0), (0, 0), (reach, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, reach + 1, axis=2)[:, :, ::stride, ::spread]
     return np.tensordot(windows, kernel, axes=([1, 3], [1, 2])).transpose(0, 2, 1)
-
