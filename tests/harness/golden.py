@@ -24,11 +24,14 @@ import argparse
 import hashlib
 import json
 import math
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -36,9 +39,10 @@ from testtone import stimuli
 from testtone.models.listening import Listener
 from testtone.models.listening import Margin as Margins
 from testtone.models.threads import held
+from testtone.probes import presence as presence_probe
+from testtone.probes import statistics
 from testtone.probes.hearing import Ear, Interview, Listen, Probe, ear_of
 from testtone.probes.margins import Choice, Margin, Recipe, Unfit, Whole
-from testtone.probes.readouts import mean
 from testtone.probes.records import Effect, Measurement
 from testtone.stimuli import designs, edits, mixtures, music, portraits, presence
 from testtone.stimuli.backgrounds import backgrounds, ensemble
@@ -50,7 +54,7 @@ from testtone.tests.trial import Bench
 
 FILE = Path(__file__).parent / "golden.json"
 EFFORT, SEED = "quick", 0
-CASES = 8
+CASES = 12
 """Single cases of a claim that a search could put to an encoder."""
 
 ABSOLUTE = 2e-3
@@ -76,6 +80,16 @@ HALFWAY: Mapping[str, Mapping[str, Any]] = {
 }
 """Encoders between the ends: one that blurs, and one in which nearly all claims find enough to speak."""
 
+CLEAR = {"clear": {"channels": (48, 48, 48), "latent": 48, "gain": 20.0, "clear": True}}
+"""And one for claims that want to see parts kept apart before they go on."""
+
+GATED = ("discretised_latent", "no_part_relations", "pitch_not_in_mixture", "stable_across_contexts")
+
+STANDARD = {"coarse, standard": {}}
+"""And what is left out at ``quick``: full rate, and layer by layer."""
+
+FULLER = ("degrade_or_mix",)
+
 KIN = {"architectural": 6, "unequal_and_predictable": 1}
 """Claims that compare an encoder with untrained ones, and with how many."""
 
@@ -87,22 +101,58 @@ def measured(claim: Claim, spec: str) -> dict[str, Any]:
 
 def between(claim: Claim, kind: str) -> dict[str, Any]:
     """Return the same of an encoder halfway, compared with others of its kind where the claim compares."""
-    bench = Bench(seed=SEED, effort=EFFORT)
+    bench = Bench(seed=SEED, effort="standard" if kind in STANDARD else EFFORT)
     kin = tuple(f"halfway {seed}" for seed in range(1, 1 + KIN.get(claim.id, 0)))
     for seed, spec in enumerate(("halfway", *kin)):
-        bench._listeners[spec] = Listener(Halfway(seed, **HALFWAY[kind]), spec=spec)
-    return _measured(replace(claim, company=lambda spec: kin) if kin else claim, "halfway", bench)
+        bench._listeners[spec] = Listener(Halfway(seed, **{**HALFWAY, **CLEAR, **STANDARD}[kind]), spec=spec)
+    found = _measured(replace(claim, company=lambda spec: kin) if kin else claim, "halfway", bench)
+    # Words stand with the controls, where they can be read.
+    for site in found["sites"].values():
+        site["said"] = _digest([json.dumps(site.pop(each)) for each in ("words", "notes", "thresholds", "examples")])
+    return found
 
 
 def _measured(claim: Claim, spec: str, bench: Bench) -> dict[str, Any]:
     played: list[Listen] = []
     watched = replace(claim, probe=_watched(claim, played))
-    found = bench._hear(watched, spec)
+    with _nulls() as nulls:
+        found = bench._hear(watched, spec)
     if found.fault is not None:
         raise RuntimeError(f"{claim.id} on {spec}: {found.fault}")
     sites = {site: _numbers(bench._compared(watched, spec, each)) for site, each in (found.measurements or {}).items()}
     said = {} if claim.margin is None else {"cases": _cases(claim, claim.margin, bench._listener(spec))}
-    return {"played": _counted(played), "sites": sites} | said
+    return {"played": _counted(played), "sites": sites, "nulls": nulls} | said
+
+
+@contextmanager
+def _nulls() -> Iterator[list[list[float]]]:
+    """What is drawn under null hypotheses, draw by draw: of p alone one sees how many of them are large."""
+    found: list[list[float]] = []
+
+    def permutation(observed: float, draw: Any, **options: Any) -> float:
+        drawn: list[float] = []
+
+        def noted(rng: np.random.Generator) -> float:
+            drawn.append(draw(rng))
+            return drawn[-1]
+
+        p = statistics.permutation(observed, noted, **options)
+        found.append([*_summary(drawn), float(observed)])
+        return p
+
+    def permuted_areas(*given: Any) -> Any:
+        areas = whole(*given)
+        found.append(_summary(areas))
+        return areas
+
+    whole = presence_probe.permuted_areas
+    homes = [probe for name, probe in sys.modules.items() if name.startswith("testtone.probes.")]
+    with ExitStack() as stack:
+        for home in homes:
+            if home is not statistics and hasattr(home, "permutation"):
+                stack.enter_context(mock.patch.object(home, "permutation", permutation))
+        stack.enter_context(mock.patch.object(presence_probe, "permuted_areas", permuted_areas))
+        yield found
 
 
 def ears() -> dict[str, Ear]:
@@ -242,7 +292,7 @@ def _numbers(measurement: Measurement) -> dict[str, Any]:
     found["figures"] = {name: _summary(figure) for name, figure in sorted(measurement.figures.items())}
     found["captions"] = _digest(_texts(measurement.figures))
     found["examples"] = [label for label, _ in measurement.sounds]
-    found["heard"] = _counted([Listen(tuple(sound for _, sound in measurement.sounds), mean)])
+    found["heard"] = _summary([value for _, sound in measurement.sounds for _, value in _named(sound.truth(), "")])
     return found
 
 
@@ -413,9 +463,13 @@ def pairs() -> list[tuple[str, str]]:
     ]
 
 
-def speaking() -> list[str]:
-    """Return the claims that are asked halfway; the two of `LONG` hear other encoders alone."""
-    return [name for name in claims() if name not in LONG]
+def speaking() -> list[tuple[str, str]]:
+    """Return every (claim id, kind of encoder halfway); the two claims of `LONG` hear others alone."""
+    own = [name for name in claims() if name not in LONG]
+    more = {**dict.fromkeys(GATED, CLEAR), **dict.fromkeys(FULLER, STANDARD)}
+    # One claim hears two encoders for ten seconds each: once is enough to run its lines.
+    first = {"unequal_and_predictable": 1}
+    return [(name, kind) for name in own for kind in (*list(HALFWAY)[: first.get(name)], *more.get(name, ()))]
 
 
 def designing() -> list[str]:
@@ -448,8 +502,8 @@ def main() -> None:
             golden["claims"][name] = {control: measured(known[name], control) for control in controls}
             if name in designing():
                 golden["designs"][name] = designed(known[name])
-            if name in speaking():
-                golden["halfway"][name] = {kind: between(known[name], kind) for kind in HALFWAY}
+            if kinds := [kind for claim, kind in speaking() if claim == name]:
+                golden["halfway"][name] = {kind: between(known[name], kind) for kind in kinds}
             print(f"{name}: {time.process_time() - started:.1f} s of CPU", flush=True)
             kept = {table: {each: own[each] for each in sorted(own) if each in known} for table, own in golden.items()}
             FILE.write_text(text({**kept, "sounds": sounds(), "fluidsynth": fluidsynth()}), encoding="utf-8")

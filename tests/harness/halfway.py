@@ -10,7 +10,7 @@ float64 with numpy alone. What it says is true of nothing: its numbers only stan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 SAMPLE_RATE = 16_000
 STRIDES = (4, 5, 8)
 TAPS = (24, 12, 16)
+LONG_TAPS = 320
+MIXING = 2.0
+"""Of the powers of clear filters, re the random weights."""
+
 ENTRIES, CODEBOOKS = 32, 4
 
 
@@ -31,21 +35,26 @@ class Halfway:
         channels: of each convolution.
         latent: channels of the latent.
         gain: of the waveform; at 12 sounds of RMS .05 reach where the units bend.
+        clear: long filters whose powers are averaged and a little mixed, instead: partials can be read off them, which
+            some claims want to see before they go on.
     """
 
     name = "halfway"
     sample_rate = SAMPLE_RATE
     strides = STRIDES
     reference = True
-    frame_rates = {
+    frame_rates: ClassVar[dict[str, float]] = {
         "first_conv": SAMPLE_RATE / 4,
         "stack_end": SAMPLE_RATE / 160,
         "latent": SAMPLE_RATE / 160,
         "quantised": SAMPLE_RATE / 160,
     }
-    margin_seconds = {
-        "first_conv": (0.0015, 0.0), "stack_end": (0.03, 0.0), "latent": (0.05, 0.0), "quantised": (0.05, 0.0)
-    }  # fmt: skip
+    margin_seconds: ClassVar[dict[str, Any]] = {
+        "first_conv": (0.0015, 0.0),
+        "stack_end": (0.03, 0.0),
+        "latent": (0.05, 0.0),
+        "quantised": (0.05, 0.0),
+    }
 
     def __init__(
         self,
@@ -54,19 +63,25 @@ class Halfway:
         channels: tuple[int, int, int] = (12, 16, 24),
         latent: int = 16,
         gain: float = 12.0,
+        clear: bool = False,
         full_rate: bool = False,
         linear: bool = False,
     ) -> None:
         self.settings: dict[str, Any] = {"seed": seed, "channels": channels, "latent": latent, "gain": gain}
-        self.gain, self.full_rate, self.linear = gain, full_rate, linear
+        self.settings["clear"] = clear
+        self.gain, self.clear, self.full_rate, self.linear = gain, clear, full_rate, linear
         rng = np.random.default_rng(seed)
         shapes = zip(channels, (1, *channels), TAPS, strict=False)
         self.kernels = [rng.standard_normal((o, i, t)) / np.sqrt(i * t) for o, i, t in shapes]
         # A first layer of decaying tones, spread over the ear's range: its filters are narrow enough to tell pitches.
         hz = np.geomspace(150.0, 6000.0, channels[0])[:, None]
-        seconds = np.arange(TAPS[0]) / SAMPLE_RATE
-        tones = np.cos(2 * np.pi * hz * seconds + rng.uniform(0, 2 * np.pi, (channels[0], 1)))
-        self.kernels[0] = (tones * np.hanning(TAPS[0] + 2)[1:-1] * 0.3)[:, None]
+        taps = LONG_TAPS if clear else TAPS[0]
+        tones = np.cos(2 * np.pi * hz * np.arange(taps) / SAMPLE_RATE + rng.uniform(0, 2 * np.pi, (channels[0], 1)))
+        self.kernels[0] = (tones * np.hanning(taps + 2)[1:-1] * 0.3 * TAPS[0] / taps)[:, None]
+        if clear:
+            for place in (1, 2):
+                mixing = np.eye(*self.kernels[place].shape[:2]) + MIXING * self.kernels[place].mean(axis=2)
+                self.kernels[place] = np.repeat(mixing[:, :, None], TAPS[place], axis=2) / TAPS[place]
         self.after = rng.standard_normal((latent, channels[-1], 3)) / np.sqrt(channels[-1] * 3)
         self.codebooks = rng.standard_normal((CODEBOOKS, ENTRIES, latent)) * 0.5 ** np.arange(CODEBOOKS)[:, None, None]
         if full_rate:
@@ -92,7 +107,8 @@ class Halfway:
         for kernel, stride in zip(self.kernels, STRIDES, strict=True):
             values = _convolved(values, kernel, 1 if self.full_rate else stride, spread if self.full_rate else 1)
             found.append(values)
-            values = values if self.linear else _unit(values)
+            first = len(found) == 1
+            values = values if self.linear else np.square(values) if self.clear and first else _unit(values)
             spread *= stride
         return [*found, _convolved(values, self.after, 1, spread if self.full_rate else 1)]
 
@@ -123,8 +139,14 @@ class Layers:
     """The strided layers of an encoder as sites."""
 
     name, sample_rate, strides = "halfway, by layer", SAMPLE_RATE, STRIDES
-    frame_rates = {f"layer {n}": SAMPLE_RATE / hop for n, hop in enumerate((4, 20, 160), start=1)}
-    margin_seconds = {"layer 1": (0.0015, 0.0), "layer 2": (0.008, 0.0), "layer 3": (0.03, 0.0)}
+    frame_rates: ClassVar[dict[str, float]] = {
+        f"layer {n}": SAMPLE_RATE / hop for n, hop in enumerate((4, 20, 160), start=1)
+    }
+    margin_seconds: ClassVar[dict[str, Any]] = {
+        "layer 1": (0.0015, 0.0),
+        "layer 2": (0.008, 0.0),
+        "layer 3": (0.03, 0.0),
+    }
 
     def __init__(self, inner: Halfway) -> None:
         self.inner = inner

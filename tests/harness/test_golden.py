@@ -10,7 +10,7 @@ import pytest
 
 from testtone.tests.check import claims
 from testtone.tests.harness import golden
-from testtone.tests.harness.golden import ABSOLUTE, CLOSE, EXACT, HALFWAY, OTHER_RENDERS, RELATIVE
+from testtone.tests.harness.golden import ABSOLUTE, CLOSE, EXACT, OTHER_RENDERS, RELATIVE
 
 FILE = json.loads(golden.FILE.read_text(encoding="utf-8"))
 WRITTEN = FILE["claims"]
@@ -53,12 +53,12 @@ def test_controls_measure_what_was_written_down(claim, control):
     found = json.loads(json.dumps(golden.measured(claims()[claim], control)))
     apart = differences(written["played"], found["played"], absolute=1e-9, relative=EXACT, path="played")
     apart += differences(written["sites"], found["sites"], absolute=ABSOLUTE, relative=RELATIVE)
+    apart += differences(written["nulls"], found["nulls"], absolute=ABSOLUTE, relative=RELATIVE, path="nulls")
     apart += differences(written.get("cases"), found.get("cases"), absolute=ABSOLUTE, relative=RELATIVE, path="cases")
     assert not apart, "\n".join([*apart, AGAIN.format(claim)])
 
 
-@pytest.mark.parametrize("kind", HALFWAY)
-@pytest.mark.parametrize("claim", golden.speaking())
+@pytest.mark.parametrize(("claim", "kind"), golden.speaking())
 def test_between_the_ends_probes_measure_what_was_written_down(claim, kind):
     written = FILE["halfway"][claim][kind]
     found = json.loads(json.dumps(golden.between(claims()[claim], kind)))
@@ -66,6 +66,7 @@ def test_between_the_ends_probes_measure_what_was_written_down(claim, kind):
     close = CLOSE if same else OTHER_RENDERS
     apart = differences(written["played"], found["played"], absolute=1e-9, relative=EXACT if same else RELATIVE)
     apart += differences(written["sites"], found["sites"], absolute=close, relative=close)
+    apart += differences(written["nulls"], found["nulls"], absolute=close, relative=close, path="nulls")
     apart += differences(written.get("cases"), found.get("cases"), absolute=close, relative=close, path="cases")
     assert not apart, "\n".join([*apart, AGAIN.format(claim)])
 
@@ -80,14 +81,14 @@ def test_other_ears_are_played_what_was_written_down(claim):
 def test_halfway_is_no_end_of_a_scale():
     """Numbers that stand at an end cannot move; most of these do not stand there."""
     effects = [
-        (site["effect"], golden.claims()[claim].controls)
-        for claim, kinds in FILE["halfway"].items()
+        site["effect"]
+        for kinds in FILE["halfway"].values()
         for kind in kinds.values()
         for site in kind["sites"].values()
         if site["effect"] is not None
     ]
     assert len(effects) >= 80
-    wide = [effect for effect, _ in effects if effect[2] - effect[1] > 1e-3]
+    wide = [effect for effect in effects if effect[2] - effect[1] > 1e-3]
     assert len(wide) >= 0.9 * len(effects)
 
 
@@ -106,7 +107,7 @@ def test_sounds_are_made_as_they_were_written_down():
 
 def test_every_claim_and_control_was_written_down():
     assert {(claim, control) for claim, own in WRITTEN.items() for control in own} == set(golden.pairs())
-    assert {*FILE["halfway"]} == {*golden.speaking()}
+    assert {(claim, kind) for claim, own in FILE["halfway"].items() for kind in own} == {*golden.speaking()}
     assert {*FILE["designs"]} == {*golden.designing()}
     assert len(WRITTEN) >= 26
 

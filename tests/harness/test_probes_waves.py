@@ -603,3 +603,21 @@ def test_no_correlation_lies_beyond_one() -> None:
     assert local_similarity._from_fisher(-50.0) == -1.0
     for rho in (-0.9, 0.0, 0.3):
         assert local_similarity._from_fisher(local_similarity._to_fisher(rho)) == pytest.approx(rho, abs=1e-12)
+
+
+def test_a_search_downhill_learns_how_a_loss_curves() -> None:
+    """A valley a thousand times as steep across as along: without what steps teach, 60 of them do not reach the end."""
+    steep = np.geomspace(1.0, 1000.0, 8)
+    ends = np.linspace(-0.5, 0.5, 24).reshape(3, 8)
+
+    def objective(at):
+        off = at - ends
+        return (steep * off**2).sum(axis=1) / 2, steep * off, np.linalg.norm(off, axis=1)
+
+    found, path = search.metamers(objective, np.zeros((3, 8)), evaluations=60)
+    np.testing.assert_allclose(found, ends, atol=1e-4)
+    assert path[0] == pytest.approx(np.linalg.norm(ends, axis=1).mean())
+    assert len(path) == 60
+    # One sound at its end already is not moved, nor does it hold up the others.
+    found, _ = search.metamers(objective, np.stack([ends[0], np.zeros(8), np.zeros(8)]), evaluations=60)
+    np.testing.assert_allclose(found, ends, atol=1e-4)

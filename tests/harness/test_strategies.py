@@ -181,6 +181,31 @@ def test_levels_reach_from_the_softest_to_the_loudest_and_no_further(kind):
     holds()
 
 
+@pytest.mark.parametrize(
+    ("strategy", "low", "high"),
+    [
+        (sounds.pitches(), 45, 84),
+        (sounds.pitches(cents=25), 44.75, 84.25),
+        (sounds.levels_db(), -60, -20),
+        (sounds.notes(seconds=0.25).map(lambda sound: sound.pitches[0]), 45, 84),
+        (sounds.partials(seconds=0.25).map(lambda sound: sound.pitches[0]), 44.5, 84.5),
+    ],
+    ids=["pitches", "pitches off the keys", "levels", "notes", "partials"],
+)
+def test_numbers_reach_from_end_to_end_in_whole_steps(strategy, low, high):
+    step = 1 if float(low).is_integer() else 0.01
+    for edge in (low, high) if step == 1 else ():  # a key and its cents at once are seldom both at their ends
+        assert find(strategy, lambda value, edge=edge: value == edge, settings=MANY)
+
+    @few(100)
+    @given(strategy)
+    def holds(value):
+        assert low - 1e-9 <= value <= high + 1e-9
+        assert abs(value / step - round(value / step)) < 1e-6
+
+    holds()
+
+
 @pytest.mark.parametrize(("beneath", "loudest"), [("-", -32), ("noise", -32), ("", -26)])
 def test_what_lies_beneath_is_soft_enough_for_both_to_fit(beneath, loudest):
     """A note at -20 dB reaches .4; four notes at -32 dB reach .4, one at -26 dB .2, noise of five deviations .13."""
