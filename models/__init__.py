@@ -5,6 +5,7 @@
 `specs`           from what a person types after `--encoder` to an encoder
 `tap`             an encoder from any torch module, by the names of its modules
 `encodec`         EnCodec at 24 kHz: published, and untrained in two ways
+`seanet`          EnCodec's layers and quantiser in less time, to the bit
 `encodec48`       EnCodec at 48 kHz, in the same three ways
 `encodec_mini`    EnCodec at a quarter of its width: trained on board, and untrained in two ways
 `huggingface`     EnCodec, DAC and Mimi as transformers runs them, from the hub or from a folder

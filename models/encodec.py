@@ -31,6 +31,7 @@ from ._torchaudio import import_encodec
 from .ablation import AblatedEncoder, derivative_at_rest, without_strides
 from .initialisation import draw_with_gain, effective_weight, own_random_numbers, twin_name
 from .quantisers import Codebooks, calibration_waveforms, fit_residual_codebooks
+from .seanet import quantised, through
 from .weights import WeightsError, fetch, load_state, sha256_of_file, sha256_of_state
 
 CHECKPOINT = "encodec_24khz-d7cc33bc.th"
@@ -163,8 +164,7 @@ class EncodecEncoder:
             sites = self._forward(_as_input(waveforms, self.device))
             if self._quantizer is not None:
                 # Inside, codes are 'codebooks batch frames'.
-                codes = self._quantizer.encode(sites["latent"], self._frame_rate, self.bandwidth_kbps)
-                sites["quantised"] = self._quantizer.decode(codes)
+                codes, sites["quantised"] = quantised(self._layers(), sites["latent"])
                 sites["codes"] = codes.transpose(0, 1).contiguous()
         return {site: values.cpu() for site, values in sites.items()}
 
@@ -263,15 +263,15 @@ class EncodecEncoder:
         return quantised.cpu()
 
     def _forward(self, samples: Tensor) -> dict[str, Tensor]:
-        """Return the real-valued sites of 'batch samples'; copies, so that no later layer can write on them."""
+        """Return the real-valued sites of 'batch samples'; no later layer writes on them."""
         sites = {}
         values = samples[:, None]
         for index, layer in enumerate(self.module):
-            values = layer(values)
+            values = through(layer, values, owned=index - 1 not in (-1, 0, self._stack_end))
             if index == 0:
-                sites["first_conv"] = values.clone()
+                sites["first_conv"] = values
             if index == self._stack_end:
-                sites["stack_end"] = values.clone()
+                sites["stack_end"] = values
         sites["latent"] = values
         return sites
 

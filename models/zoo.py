@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,19 @@ class _Sound:
     power: Floats
     """Power spectrum 'batch frames bins' of Hann windows centred on the middle of each hop."""
     hop: int
+    weights: Floats
+    """What each bin of the power spectrum adds to each band, 'bins bands'."""
+    keys: int
+
+    @cached_property
+    def bands(self) -> Floats:
+        """Band powers 'batch frames bands': most members start from them."""
+        return np.asarray(self.power @ self.weights)
+
+    @cached_property
+    def lowest(self) -> NDArray[np.intp]:
+        """The strongest of the bins below `KEY_BELOW_HZ`, 'batch frames': it names an order."""
+        return self.power[..., : self.keys].argmax(axis=-1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +100,7 @@ class Zoo:
     margin: float
     _sizes: Mapping[str, int] = field(repr=False)
     _parts: Mapping[str, Member] = field(repr=False)
+    _weights: Floats = field(repr=False)
     composes_as: Mapping[str, str] = field(repr=False)
     reference: bool = True
     parameters: int = 0
@@ -123,7 +138,8 @@ class Zoo:
     def _hear(self, samples: Floats) -> NDArray[np.float32]:
         taps = round(TAPS_SECONDS * self.sample_rate)
         spectrum = np.fft.rfft(_frames(samples, taps=taps, hop=self.hop) * hann(taps))
-        sound = _Sound(samples, np.square(spectrum.real) + np.square(spectrum.imag), self.hop)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        sound = _Sound(samples, power, self.hop, self._weights, _keys(taps, self.sample_rate))
         return np.concatenate([member(sound).astype(np.float32) for member in self._parts.values()], axis=1)
 
 
@@ -139,14 +155,14 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
     def add(name: str, channels: int, member: Member) -> None:
         parts[name], sizes[name] = member, channels
 
-    keys = int(KEY_BELOW_HZ * taps / sample_rate)
+    keys = _keys(taps, sample_rate)
     for draw in range(DRAWS):
         for channels in CHANNELS:
             sums = _sums(channels, generator)
             for share in SCRAMBLED_SHARES:
-                add(_bank_name(channels, share, draw), channels, _bank(weights, sums, generator, share, keys))
+                add(_bank_name(channels, share, draw), channels, _bank(sums, generator, share, keys))
     for scale in TEXTURE_SCALES:
-        add(f"texture, scale {scale:g}", 128, _texture(weights, generator, scale))
+        add(f"texture, scale {scale:g}", 128, _texture(generator, scale))
     add("decimator", 1, lambda sound: sound.samples[:, None, :: sound.hop])
     for khz in CUTOFFS_KHZ:
         if 1000.0 * khz < sample_rate / 2:
@@ -165,8 +181,13 @@ def zoo(*, shuffled: bool = False, sample_rate: int = 24_000, hop: int = 320, se
         margin=taps / 2 / sample_rate,
         _sizes=sizes,
         _parts=parts,
+        _weights=weights,
         composes_as=_if_separability_sufficed() if shuffled else {},
     )
+
+
+def _keys(taps: int, sample_rate: int) -> int:
+    return int(KEY_BELOW_HZ * taps / sample_rate)
 
 
 def _bank_name(channels: int, share: float, draw: int) -> str:
@@ -190,7 +211,7 @@ def _sums(channels: int, generator: np.random.Generator) -> Floats:
     return np.eye(channels)[generator.permutation(np.arange(BANDS) % channels)]
 
 
-def _bank(weights: Floats, sums: Floats, generator: np.random.Generator, share: float, keys: int) -> Member:
+def _bank(sums: Floats, generator: np.random.Generator, share: float, keys: int) -> Member:
     """A bank added up; a share of its bands has another order for each strongest low bin of the spectrum."""
     moved = np.sort(generator.choice(BANDS, round(share * BANDS), replace=False))
     orders = np.tile(np.arange(BANDS), (keys, 1))
@@ -198,17 +219,15 @@ def _bank(weights: Floats, sums: Floats, generator: np.random.Generator, share: 
         order[moved] = generator.permutation(moved)
 
     def member(sound: _Sound) -> Floats:
-        bands = sound.power @ weights
-        key = sound.power[..., :keys].argmax(axis=-1)
-        return np.asarray(np.take_along_axis(bands, orders[key], axis=-1) @ sums).swapaxes(1, 2)
+        return np.asarray(np.take_along_axis(sound.bands, orders[sound.lowest], axis=-1) @ sums).swapaxes(1, 2)
 
     return member
 
 
-def _texture(weights: Floats, generator: np.random.Generator, scale: float) -> Member:
+def _texture(generator: np.random.Generator, scale: float) -> Member:
     mixing = scale * generator.standard_normal((BANDS, 128))
     offsets = generator.uniform(0.0, 2.0 * np.pi, 128)
-    return lambda sound: np.cos(_spectral_shape(sound.power @ weights) @ mixing + offsets).swapaxes(1, 2)
+    return lambda sound: np.cos(_spectral_shape(sound.bands) @ mixing + offsets).swapaxes(1, 2)
 
 
 def _decimator(cutoff_hz: float, sample_rate: int) -> Member:
@@ -257,12 +276,20 @@ def _random_filters(generator: np.random.Generator, gain: float) -> Member:
     """Filters of 32 random taps, a saturating rectifier, and the mean over each hop: a layer that learned nothing."""
     kernels = gain * generator.standard_normal((RANDOM_FILTERS, 32)) / math.sqrt(32)
 
+    taps = kernels.shape[1]
+    # As many samples at a time as there are taps: one product of matrices, without a copy for each tap.
+    steps = np.arange(taps)[None, :, None] + taps - 1 - np.arange(2 * taps - 1)[:, None, None]
+    reach = kernels[np.arange(RANDOM_FILTERS), np.clip(steps, 0, taps - 1)]
+    reach = np.where((steps >= 0) & (steps < taps), reach, 0.0).reshape(2 * taps - 1, -1)
+
     def member(sound: _Sound) -> Floats:
         batch, length = sound.samples.shape
-        heard = scipy.signal.oaconvolve(sound.samples[:, None], kernels[None], axes=2)[..., :length]
-        answer = np.maximum(np.tanh(heard), 0.0)
         frames = math.ceil(length / sound.hop)
-        padded = np.pad(answer, ((0, 0), (0, 0), (0, frames * sound.hop - length)))
-        return padded.reshape(batch, RANDOM_FILTERS, frames, sound.hop).mean(axis=-1)
+        padded = np.pad(sound.samples, ((0, 0), (taps - 1, taps + -length % taps)))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * taps - 1, axis=1)[:, ::taps]
+        heard = (windows @ reach).reshape(batch, -1, RANDOM_FILTERS)[:, :length]
+        answer = np.zeros((batch, frames * sound.hop, RANDOM_FILTERS))
+        np.maximum(np.tanh(heard), 0.0, out=answer[:, :length])
+        return answer.reshape(batch, frames, sound.hop, RANDOM_FILTERS).mean(axis=2).swapaxes(1, 2)
 
     return member

@@ -43,7 +43,7 @@ from .hearing import Ear, Listen, Probe
 from .presence import Code, Design
 from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import auc, jackknife
+from .statistics import auc, jackknife, singular_vectors
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
@@ -212,7 +212,7 @@ def _bags(codes: NDArray[np.int64], design: Design, before: Floats) -> list[Part
     bags = _bag(codes).reshape(len(codes), -1)
     bags = bags - bags.mean(axis=0)
     # Ridge readers see rotations alike: the directions stand for the bags, all but the faintest.
-    left, singular, _ = np.linalg.svd(bags, full_matrices=False)
+    left, singular, _ = singular_vectors(bags)
     areas = _separate(_by_family(left[:, :DIRECTIONS] * singular[:DIRECTIONS], design, scale=False), design).areas
     name = "how often each code occurs (RO4)"
     return [Part(name=name, effect=ratio(name, areas, before), threshold=THRESHOLD)]

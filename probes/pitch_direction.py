@@ -32,8 +32,8 @@ Traps     Without silence subtracted every cosine is near 1. The frozen reading 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -239,46 +239,51 @@ class Stability:
         unit = unit / np.where(length > 0, length, 1)
         gram = (unit @ unit.T).reshape(pitches * columns, tokens, pitches * columns, tokens)
         self._cosines: Cosines = gram[:, 0, :, 0] if frozen else _between_performances(gram)
+        self._own = np.diag(self._cosines).copy()
         self._cells = pitch, column = np.repeat(self._pitch, columns), np.tile(np.arange(columns), pitches)
         self._same = pitch[:, None] == pitch
         self._different = design.unrelated[np.ix_(pitch, pitch)]
         self._away = self._context[column][:, None] != self._context[column]
         self._one_timbre = self._timbre[column][:, None] == self._timbre[column]
+        self._pairs = {
+            timbre: self._pairs_of(np.flatnonzero(self._timbre[column] == timbre), self._away)
+            for timbre in dict.fromkeys(self._timbre)
+        }
+        self._across = self._pairs_of(np.arange(pitches * columns), self._away & ~self._one_timbre)
 
     def effect(self, kept: NDArray[np.bool_], timbres: Sequence[str] | None = None) -> float:
         """The effect over the cells kept, in some timbres or all: for 16 phases (roved) or as it is (frozen)."""
-        return self._normalised(self._averaged(self._cosines, kept), kept, timbres)
+        return self._normalised(kept, timbres)
 
     def corrected(self, kept: NDArray[np.bool_]) -> float:
         """The effect as if averaged over infinitely many phases; nan where nothing repeats."""
-        return self._normalised(self._averaged(self._cosines, kept, np.inf), kept, None)
+        return self._normalised(kept, phases=np.inf)
 
     def across_timbres(self, kept: NDArray[np.bool_]) -> float:
         """Same pitch against other pitches, both in another context and another timbre."""
-        cosines = self._averaged(self._cosines, kept)
-        return _contrast(*self._means(cosines, kept, self._away & ~self._one_timbre))
+        inside = self._inside(kept)
+        return _contrast(*self._across.means(self._weights(inside), inside))
 
     def permuted(self, rng: np.random.Generator) -> float:
         """The effect with pitch labels permuted within each column: one draw from the null."""
         pitches, columns = len(self._pitch), len(self._timbre)
         order = np.stack([rng.permutation(pitches) for _ in range(columns)], axis=1)
         index = (order * columns + np.arange(columns)).ravel()
-        everything = np.ones(self.shape, dtype=bool)
-        return self._normalised(self._averaged(self._cosines, everything)[np.ix_(index, index)], everything, None)
+        return _contrast(*np.mean([pairs.relabelled(self._all, index) for pairs in self._pairs.values()], axis=0))
 
     def reliability(self, kept: NDArray[np.bool_] | None = None) -> float:
         """Mean cosine between two tokens of one cell."""
         inside = self._inside(np.ones(self.shape, dtype=bool) if kept is None else kept)
-        return float(np.diag(self._cosines)[inside].mean())
+        return float(self._own[inside].mean())
 
     def different(self) -> float:
         """Mean cosine of different pitches, within a timbre and in other contexts."""
-        everything = np.ones(self.shape, dtype=bool)
-        return self._means(self._averaged(self._cosines, everything), everything, self._away & self._one_timbre)[1]
+        pairs = self._away & self._one_timbre & self._different
+        return float(self._all[pairs].mean()) if pairs.any() else float("nan")
 
     def distributions(self) -> Mapping[str, list[float]]:
         """Deciles of the cosines of same and of different pitches, for the picture."""
-        cosines = self._averaged(self._cosines, np.ones(self.shape, dtype=bool))
+        cosines = self._all
         pairs = self._away & self._one_timbre
         deciles = np.arange(0, 101, 10)
         return {
@@ -286,39 +291,79 @@ class Stability:
             "other": [float(each) for each in np.percentile(cosines[pairs & self._different], deciles)],
         }
 
-    def _normalised(self, cosines: Cosines, kept: NDArray[np.bool_], timbres: Sequence[str] | None) -> float:
-        _, column = self._cells
-        means = []
-        for timbre in timbres or dict.fromkeys(self._timbre):
-            of_timbre = self._timbre[column] == timbre
-            means.append(self._means(cosines, kept, self._away & np.outer(of_timbre, of_timbre)))
+    def _normalised(
+        self, kept: NDArray[np.bool_], timbres: Sequence[str] | None = None, phases: float = PHASES
+    ) -> float:
+        inside = self._inside(kept)
+        weights = self._weights(inside, phases)
+        means = [self._pairs[timbre].means(weights, inside) for timbre in timbres or self._pairs]
         return _contrast(*np.mean(means, axis=0))
 
-    def _means(self, cosines: Cosines, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> tuple[float, float]:
-        """Mean cosine of same and of different pitches over pairs of cells kept; nan where there is none."""
-        inside = self._inside(kept)
-        pairs = pairs & np.outer(inside, inside)
-        same, different = pairs & self._same, pairs & self._different
-        if not same.any() or not different.any():
-            return float("nan"), float("nan")
-        return float(cosines[same].mean()), float(cosines[different].mean())
+    def _pairs_of(self, cells: NDArray[np.intp], pairs: NDArray[np.bool_]) -> "_Pairs":
+        block = np.ix_(cells, cells)
+        same, different = pairs[block] & self._same[block], pairs[block] & self._different[block]
+        cosines = self._cosines[block]
+        return _Pairs(
+            cells,
+            same.astype(float),
+            different.astype(float),
+            np.where(same, cosines, 0),
+            np.where(different, cosines, 0),
+        )
 
-    def _averaged(self, cosines: Cosines, kept: NDArray[np.bool_], phases: float = PHASES) -> Cosines:
-        """Cosines of single tokens as they are for averages over ``phases`` tokens; frozen ones stay."""
-        if self._frozen:
-            return cosines
+    def _weights(self, inside: NDArray[np.bool_], phases: float = PHASES) -> NDArray[np.float64]:
+        """What the cosines of a cell's single tokens are to be multiplied by to stand for averages over ``phases``
+        tokens, 'cells'; frozen ones stay.
+        """
         _, column = self._cells
-        inside = self._inside(kept)
+        if self._frozen:
+            return np.ones(len(column))
         counts = np.bincount(column, inside, len(self._timbre))
-        r = np.bincount(column, np.diag(cosines) * inside, len(self._timbre)) / np.maximum(counts, 1)
+        r = np.bincount(column, self._own * inside, len(self._timbre)) / np.maximum(counts, 1)
         r = np.maximum(r, 0.0)
         energy = r if np.isinf(phases) else (1 + (phases - 1) * r) / phases
-        length = np.sqrt(np.where(energy > 0, energy, np.nan))[column]
-        return cosines / np.outer(length, length)
+        return np.asarray((1 / np.sqrt(np.where(energy > 0, energy, np.nan)))[column])
+
+    @cached_property
+    def _all(self) -> Cosines:
+        """Cosines for averages over `PHASES` tokens, all cells."""
+        weights = self._weights(self._inside(np.ones(self.shape, dtype=bool)))
+        return self._cosines * np.outer(weights, weights)
 
     def _inside(self, kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
         pitch, column = self._cells
         return kept[pitch, self._context[column]]
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of cells to compare: which are of the same pitch and which of different ones, 'cells cells', as 0 and 1."""
+
+    cells: NDArray[np.intp]
+    same: NDArray[np.float64]
+    different: NDArray[np.float64]
+    same_cosines: Cosines
+    different_cosines: Cosines
+
+    def means(self, weights: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[float, float]:
+        """Mean cosine of same and of different pitches, of the cells that are in; nan where there is none."""
+        there = inside[self.cells].astype(float)
+        same, different = self.same @ there, self.different @ there
+        pairs = there @ same, there @ different
+        if not all(pairs):
+            return float("nan"), float("nan")
+        # A cell without a partner counts for nothing, whatever its weight.
+        weight = np.where(there * (same + different) > 0, weights[self.cells], 0.0)
+        sums = weight @ self.same_cosines @ weight, weight @ self.different_cosines @ weight
+        return float(sums[0] / pairs[0]), float(sums[1] / pairs[1])
+
+    def relabelled(self, cosines: Cosines, index: NDArray[np.intp]) -> tuple[float, float]:
+        """The same of other cosines, each cell being taken for another: cell i for cell ``index[i]``."""
+        pairs = self.same.sum(), self.different.sum()
+        if not all(pairs):
+            return float("nan"), float("nan")
+        taken = cosines[np.ix_(index[self.cells], index[self.cells])]
+        return float(np.vdot(taken, self.same) / pairs[0]), float(np.vdot(taken, self.different) / pairs[1])
 
 
 def _contrast(same: float, different: float) -> float:

@@ -51,9 +51,7 @@ class Mean:
 
     def __call__(self, frames: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
         """``'channels frames'`` -> ``[channels]``."""
-        count = frames.shape[1]
-        weight = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(count) + 0.5) / count) if count > 2 else np.ones(count)
-        return frames @ (weight / weight.sum())
+        return frames @ _hann(frames.shape[1])
 
 
 @dataclass(frozen=True)
@@ -136,6 +134,15 @@ class AliasLines:
             pairs = solution[:, :, 1:].reshape(self.tokens, channels, len(lines), 2)
             kept[index, :, :, 1 : 1 + len(lines)] = pairs[..., 0] - 1j * pairs[..., 1]
         return kept
+
+
+@lru_cache(maxsize=64)
+def _hann(count: int) -> NDArray[np.float64]:
+    """Weights of a mean over so many frames: a Hann window whose sum is 1."""
+    weight = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(count) + 0.5) / count) if count > 2 else np.ones(count)
+    weight = weight / weight.sum()
+    weight.flags.writeable = False
+    return weight
 
 
 @lru_cache(maxsize=4096)

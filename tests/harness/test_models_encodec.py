@@ -77,14 +77,19 @@ def test_what_it_says_of_itself(gain: EncodecEncoder, default: EncodecEncoder) -
     assert gain.weights_sha256 != default.weights_sha256
 
 
-def test_it_hears_as_its_own_package_does(gain: EncodecEncoder) -> None:
-    clips = noise(2)
+@pytest.mark.parametrize("samples", [24_000, 7_001, 333, 5])
+def test_it_hears_as_its_own_package_does(gain: EncodecEncoder, samples: int) -> None:
+    clips = noise(2)[:, :samples]
     heard = gain.listen(clips)
     model = whole_model(gain)
     with torch.no_grad():
         ((codes, scale),) = model.encode(clips[:, None])
         assert torch.equal(heard["latent"], model.encoder(clips[:, None]))
         assert torch.equal(heard["quantised"], model.quantizer.decode(codes.transpose(0, 1)))
+        first = model.encoder.model[0](clips[:, None])
+        assert torch.equal(heard["first_conv"], first)
+        stack_end = model.encoder.model[:13](clips[:, None])
+        assert torch.equal(heard["stack_end"], stack_end)
     assert scale is None
     assert torch.equal(heard["codes"], codes)
 

@@ -231,6 +231,17 @@ def test_too_low_a_sample_rate_is_refused() -> None:
         mixtures.candidates(np.random.default_rng(0), sample_rate=4_000, frame_rates=[50.0])
 
 
+@pytest.mark.parametrize("cut_hz", [1_000, 2_800, 6_000])
+def test_an_interval_covers_for_a_code_that_hears_nothing_above_some_frequency(cut_hz: float) -> None:
+    drawn = [
+        mixtures.candidates(np.random.default_rng(each), sample_rate=24_000, frame_rates=[75.0]) for each in range(60)
+    ]
+    areas = [np.where(np.array(among.hz[: among.main]) < cut_hz, 0.95, 0.57) for among in drawn]
+    truth = float(np.mean([each.mean() for each in areas]))
+    effects = [presence.mean_over_partials("area", each) for each in areas]
+    assert np.mean([each.low <= truth <= each.high for each in effects]) >= 0.87
+
+
 @pytest.mark.parametrize("level", ["total", "component"])
 def test_levels_are_what_they_are_said_to_be(level: str) -> None:
     rng = np.random.default_rng(0)

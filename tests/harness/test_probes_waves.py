@@ -583,3 +583,23 @@ def test_where_one_direction_costs_nothing_a_double_moves_along_it_alone() -> No
     assert (apart >= least**2 * both * (1 - 1e-9)).all()
     # Against the sound: the shorter way.
     assert ((moved * sounds).sum(axis=1) < 0).all()
+
+
+def test_where_the_free_direction_is_silent_a_double_still_goes_far_enough_along_it() -> None:
+    """A sound with nothing along the direction that costs nothing: |u|^2 = least^2 (|x|^2 + |x + u|^2), u across x."""
+    least, sound = 0.3, np.array([0.0, 0.0, 2.0])
+    for matrix, free in ((np.diag([0.0, 1.0, 1.0]), 1), (np.diag([0.0, 0.0, 1.0]), 2)):
+        (moved,) = search.nearest_codes(matrix, sound[None], least=least)
+        np.testing.assert_allclose(matrix @ moved, 0.0, atol=1e-9)
+        shortest = least * np.sqrt(2.0 / (1.0 - least**2)) * 2.0
+        # Lengths are tried in steps of less than two percent.
+        assert shortest * (1 - 1e-9) <= np.linalg.norm(moved) <= 1.02 * shortest
+        np.testing.assert_allclose(np.abs(moved[:free]), np.linalg.norm(moved) / np.sqrt(free))
+
+
+def test_no_correlation_lies_beyond_one() -> None:
+    """The end of an interval that Fisher's transform carries to infinity."""
+    assert local_similarity._from_fisher(50.0) == 1.0
+    assert local_similarity._from_fisher(-50.0) == -1.0
+    for rho in (-0.9, 0.0, 0.3):
+        assert local_similarity._from_fisher(local_similarity._to_fisher(rho)) == pytest.approx(rho, abs=1e-12)
