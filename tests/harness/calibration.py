@@ -263,6 +263,24 @@ def read_on(share: float, distance: float) -> tuple[float, float]:
     return math.sqrt(squared), math.sqrt(distance**2 - squared)
 
 
+def exposed_at(area: float, own: float = 5.0, families: int = 5) -> float:
+    """Shared distance at which readers that learned in five families have an area in a sixth.
+
+    In each family an own channel tells of the partial, in all others of another one: such readers weigh five of them,
+    and these are noise in the sixth. Were there endless families, they would weigh none.
+    """
+
+    def found(shared: float) -> float:
+        distances = np.array([shared, *[own / families] * families])
+        spread = np.diag([1.0 + shared**2 / 4, *[1.0 + own**2 / 4] * families])
+        spread[0, 1:] = spread[1:, 0] = shared * own / 4 / families
+        weights = np.linalg.solve(spread, distances)
+        noise = weights[0] ** 2 + np.square(weights[1:]).sum() * (1.0 + own**2 / 4)
+        return area_of(float(weights[0] * shared / math.sqrt(noise))) - area
+
+    return float(optimize.brentq(found, 0.01, 20.0))
+
+
 # Two voices
 
 
@@ -458,6 +476,12 @@ WORLDS: dict[str, World] = {
         )
         for area in (0.65, 0.75, 0.825)
         for share in ((area - 0.5) / (SURE - 0.5),)
+    },
+    **{
+        f"contained, all exposed, {0.65 - area:.3f}": World(
+            CONTAINED, 0.65 - area, partials(alike(exposed_at(area)), alike(5.0))
+        )
+        for area in (0.65, 0.75, 0.825)
     },
     **{
         f"discretised, {name}, {truth:.2f}": World(DISCRETISED, truth, code, BOTH)
