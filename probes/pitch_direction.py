@@ -312,9 +312,7 @@ class Stability:
         )
 
     def _weights(self, inside: NDArray[np.bool_], phases: float = PHASES) -> NDArray[np.float64]:
-        """What the cosines of a cell's single tokens are to be multiplied by to stand for averages over ``phases``
-        tokens, 'cells'; frozen ones stay.
-        """
+        """Factors, 'cells', that make cosines of single tokens those of means over ``phases``; frozen ones stay."""
         _, column = self._cells
         if self._frozen:
             return np.ones(len(column))

@@ -270,8 +270,8 @@ def _same(value: float) -> float:
 def singular_vectors(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[Any]]:
     """Return left vectors, singular values from the largest down, and right vectors of a finite matrix, as numpy does.
 
-    Divide and conquer (LAPACK's gesdd) now and then does not converge on matrices of far from full rank, such as codes of
-    a few entries make; there the slower QR iteration (gesvd) takes its place.
+    Divide and conquer (LAPACK's gesdd) now and then does not converge on matrices of far from full rank, such as codes
+    of a few entries make; there the slower QR iteration (gesvd) takes its place.
     """
     try:
         return np.linalg.svd(matrix, full_matrices=False)
