@@ -72,8 +72,8 @@ CLOSE = 1e-5
 moves no effect by more than 2e-7."""
 
 OTHER_RENDERS = 2e-2
-"""Of what controls measure of renders, under another FluidSynth than the one the file was written with: the largest move
-seen was .007. Halfway such numbers are not compared."""
+"""Of what controls measure of renders, under another FluidSynth than that of the file: the largest move seen was .007.
+Halfway such numbers are not compared."""
 
 HALFWAY: Mapping[str, Mapping[str, Any]] = {
     "coarse": {},
