@@ -45,9 +45,9 @@ from .alias_lines import folding
 from .hearing import Answer, Ear, Listen, Probe
 from .readouts import AliasLines
 from .records import Effect, Measurement, Null, Part, Threshold
-from .statistics import jackknife, permutation
+from .statistics import jackknife, permutation, singular_vectors
 
-VERSION = 3
+VERSION = 4
 FRAMES = designs.RESOLUTION_FRAMES
 SNR_DB = 30.0
 ATTENUATED_DB = -20.0
@@ -65,8 +65,8 @@ RANK_TOLERANCE = 1e-2
 
 SIZES = {
     "quick": {"sets": 12, "tokens": 2, "lines": 0},
-    "standard": {"sets": 12, "tokens": 3, "lines": 6},
-    "thorough": {"sets": 40, "tokens": 8, "lines": 6},
+    "standard": {"sets": 32, "tokens": 3, "lines": 6},
+    "thorough": {"sets": 80, "tokens": 8, "lines": 6},
 }
 POOL_TOKENS = 1000
 """Tokens of noise that are enough for its shape."""
@@ -453,7 +453,7 @@ def _error(
 
 def _direction(tokens: NDArray[np.complex128]) -> NDArray[np.complex128]:
     """Unit principal direction of ``'tokens channels'`` with phases unknown: the first right singular vector."""
-    _, _, directions = np.linalg.svd(tokens, full_matrices=False)
+    _, _, directions = singular_vectors(tokens)
     return directions[0]
 
 
@@ -475,7 +475,7 @@ def class_ranks(amplitudes: NDArray[np.complex128]) -> NDArray[np.float64]:
     ranks = []
     for rows in np.moveaxis(amplitudes, -1, 0):
         length = np.linalg.norm(rows, axis=1, keepdims=True)
-        singular = np.linalg.svd(rows / np.where(length > 0, length, 1), compute_uv=False)
+        _, singular, _ = singular_vectors(rows / np.where(length > 0, length, 1))
         ranks.append(float((singular > RANK_TOLERANCE * singular[0]).sum()) if singular[0] > 0 else 0.0)
     return np.array(ranks)
 

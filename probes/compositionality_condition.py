@@ -47,7 +47,7 @@ from .statistics import bootstrap, ranks
 
 Floats = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 THRESHOLD = Threshold(0.0, -0.1)
 NOTES = 12
 FRAMES = 24

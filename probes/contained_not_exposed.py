@@ -45,7 +45,7 @@ from .statistics import CONFIDENCE
 
 Floats = NDArray[np.float64]
 
-VERSION = 2
+VERSION = 3
 THRESHOLD = Threshold(0.0, -0.1)
 SIZES = presence.SIZES
 CONTAINED = 0.85

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .readouts import FLOOR
-from .statistics import auc
+from .statistics import auc, singular_vectors
 
 Floats = NDArray[np.float64]
 
@@ -106,7 +106,7 @@ def _axes(train: Floats) -> tuple[Floats, Floats, Callable[[Floats, Floats], Flo
     # Centring costs a rank: what is left of it is rounding.
     kept = powers > NOUGHT * powers[-1]
     if not (powers[kept][0] > FAINT * powers[-1] and np.sum(~kept) <= wide):
-        left, singular, right = np.linalg.svd(train, full_matrices=False)
+        left, singular, right = singular_vectors(train)
         heard = singular > 1e-9 * singular[0]
         return (
             left[:, heard] * singular[heard],

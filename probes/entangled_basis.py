@@ -52,7 +52,7 @@ from .statistics import CONFIDENCE, jackknife
 
 Floats = NDArray[np.float64]
 
-VERSION = 1
+VERSION = 2
 FIRST = "first_conv"
 FEWEST = 6
 """Filters whose places say nothing about a rule that placed them if there are fewer."""

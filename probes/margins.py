@@ -17,7 +17,6 @@ is drawn from a generator: drawn anew, a case can be confirmed.
 `ALIAS_COLLAPSE`        one alias pair beside its control: the share of discriminability lost
 `WAVEFORM_PROXY`        two spectra in three phase patterns: distance within over distance between
 `LOCAL_SIMILARITY`      one tone and its neighbours: whether the order of distances is kept near by and lost far away
-`SPECTRAL_TO_SEMANTIC`  a note, its octave, and other notes as alike in spectrum: how often the octave is nearer in code
 `SELECTIVITY_LIMITED`   a stretch of 8 ERB: the width of the channels there
 
 Where a probe decides between two readouts by what it heard (phase-roved means, or frozen frames), the margin takes the
@@ -52,7 +51,6 @@ from testtone.stimuli.designs import LEVEL
 
 from . import alias_collapse, holistic_texture, local_similarity, pitch_direction, same_filters, tuning
 from .hearing import Answer, Ear, Listen
-from .likeness import ear_spectra, spectral_distance
 from .readouts import Frames, log_power, mean, power
 
 Floats = NDArray[np.float64]
@@ -679,66 +677,6 @@ LOCAL_SIMILARITY = Margin(
         "timbre": Choice(waveshapes.DOMINATED),
     },
     play=_play_local_similarity,
-)
-
-
-# A note, its octave, and other notes
-
-SEMANTIC_VOICES = ("tilt", "formant", "odd", "flat", *(f"program:{each}" for each in designs.SUSTAINED_PROGRAMS))
-NEARER = (8, 9, 10, 11)
-FARTHER = (13, 14, 15, 16)
-ALIKE = 0.1
-"""Distances in ear-wide spectrum (1 - cosine) that count as equal."""
-
-
-def _play_spectral_to_semantic(ear: Ear, recipe: Recipe, rng: np.random.Generator, readings: Readings) -> Case:
-    counts = {site: max(4, math.ceil(0.25 * ear.frame_rates[site] - 1e-9)) for site in ear.sites}
-    seconds = max(ear.seconds(counts[site], sites=(site,)) for site in ear.sites)
-    limit = min(8000.0, 0.45 * ear.sample_rate)
-    key, timbres = _number(recipe, "midi"), (str(recipe["timbre"]), str(recipe["octave_timbre"]))
-    steps = (0, 12, *NEARER, *FARTHER)
-
-    def sound(step: int) -> Stimulus:
-        midi, timbre = key + step, timbres[step > 0]
-        tuned = midi + float(rng.uniform(-10.0, 10.0)) / 100.0
-        source = note(tuned, timbre, rms=LEVEL, rng=rng, max_hz=limit)
-        return Stimulus((source,), seconds, label=f"{_said(midi)} {timbre}")
-
-    sounds = tuple(sound(step) for step in steps)
-    spectra = ear_spectra(np.stack([each.render(ear.sample_rate) for each in sounds]), sample_rate=ear.sample_rate)
-    apart = spectral_distance(spectra[0], spectra[1:])
-    alike = np.abs(apart - apart[0]) <= ALIKE
-    sides = [[1 + steps[1:].index(each) for each in side if alike[steps[1:].index(each)]] for side in (NEARER, FARTHER)]
-    if not all(sides):
-        raise Unfit("no other note is as alike in spectrum as the octave")
-
-    def values(answers: Sequence[Answer]) -> Mapping[str, float]:
-        found = {}
-        for site, answer in zip(ear.sites, answers, strict=True):
-            frames = answer[site].astype(np.float64)
-            features = np.concatenate([frames.mean(axis=2), frames.std(axis=2)], axis=1)
-            far = np.linalg.norm(features - features[0], axis=1)
-            areas = [np.mean([(far[each] > far[1]) + 0.5 * (far[each] == far[1]) for each in side]) for side in sides]
-            found[site] = 0.65 - float(np.mean(areas))
-        return found
-
-    return Case(
-        f"{_said(key)} {timbres[0]} and {_said(key + 12)} {timbres[1]}",
-        tuple(Listen(sounds, Frames(counts[site]), (site,)) for site in ear.sites),
-        values,
-        tuple((sounds[each].label, sounds[each]) for each in (0, 1, sides[0][-1], sides[1][0])),
-    )
-
-
-SPECTRAL_TO_SEMANTIC = Margin(
-    name=".65 minus how often an octave is nearer in code than other notes as alike in spectrum",
-    unit="AUC",
-    fields=lambda ear: {
-        "midi": Whole(53, 72, 69, "(MIDI)"),
-        "timbre": Choice(SEMANTIC_VOICES),
-        "octave_timbre": Choice(SEMANTIC_VOICES),
-    },
-    play=_play_spectral_to_semantic,
 )
 
 

@@ -303,11 +303,16 @@ class Stability:
         block = np.ix_(cells, cells)
         same, different = pairs[block] & self._same[block], pairs[block] & self._different[block]
         cosines = self._cosines[block]
-        there = np.where(same, cosines, 0.0), np.where(different, cosines, 0.0)
-        return _Pairs(cells, same.astype(float), different.astype(float), *there)
+        return _Pairs(
+            cells,
+            same.astype(float),
+            different.astype(float),
+            np.where(same, cosines, 0),
+            np.where(different, cosines, 0),
+        )
 
     def _weights(self, inside: NDArray[np.bool_], phases: float = PHASES) -> NDArray[np.float64]:
-        """What makes cosines of single tokens those of averages over ``phases`` tokens, 'cells'; frozen ones stay."""
+        """Factors, 'cells', that make cosines of single tokens those of means over ``phases``; frozen ones stay."""
         _, column = self._cells
         if self._frozen:
             return np.ones(len(column))

@@ -60,8 +60,8 @@ SIZES = {
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
 
-MOST_GROWTH = 3.0
-"""Of d', by endless sounds: areas near one half say little about it."""
+LEAST_REMAINDER = 0.05
+"""Of a channel's variance: what is left where all that sounds is known counts as no less."""
 
 RECORDINGS = 3
 """Families in the company of a person's own recordings, at most; where there is one file, two excerpts of it."""
@@ -269,6 +269,117 @@ def scaled(features: Floats) -> Floats:
     return np.divide(features, spread, out=np.zeros_like(features), where=spread > 0)
 
 
+def remainder(features: Floats, present: Labels) -> Floats:
+    """Return how far each feature scatters where the same partials sound, all families together, 'features'.
+
+    In units of it, and weighed alike, channels count for a partial by what it adds to them over what nobody explains,
+    as they do for the best of linear readers. In units of the spread over all tokens (`scaled`) a channel counts the
+    less, the more its partial moves it: readers of few sounds, which weigh channels nearly alike, would prefer faint
+    channels to strong ones. Of a channel without a remainder `LEAST_REMAINDER` of its variance counts as one.
+
+    Args:
+        features: 'families tokens features'.
+        present: 'families tokens candidates', all that may sound.
+    """
+    unknown, whole = np.zeros((2, features.shape[-1]))
+    for heard, sounding in zip(features, present.astype(float), strict=True):
+        heard, sounding = heard - heard.mean(axis=0), sounding - sounding.mean(axis=0)
+        axes, sizes, _ = np.linalg.svd(sounding, full_matrices=False)
+        axes = axes[:, sizes > 1e-9 * max(float(sizes.max(initial=0.0)), 1e-300)]
+        left = heard - axes @ (axes.T @ heard)
+        unknown += np.square(left).sum(axis=0) / max(len(heard) - 1 - axes.shape[1], 1)
+        whole += np.square(heard).sum(axis=0) / (len(heard) - 1)
+    return np.asarray(np.sqrt(np.maximum(unknown, LEAST_REMAINDER * whole) / len(features)))
+
+
+def divided(features: Floats, unit: Floats) -> Floats:
+    """Return features in units of their own, 'features'; those whose unit is 0 are 0."""
+    return np.divide(features, unit, out=np.zeros_like(features), where=unit > 0)
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Readers of half of a family's sounds, two at a time, whose mean is scored; the first family is learned in.
+
+    What two readers say that share no sound has in common what such sounds teach on average; the rest is chance in the
+    sounds that each has heard. So the covariance of what they say is the scatter of the reader that they are on
+    average, without bias (as split halves give the reliability of a test: Spearman 1910; Brown 1910).
+    """
+
+    areas: Floats
+    """'partials families families'; where both families are one, on folds that neither learned from."""
+    scatter: Floats
+    """The same shape: variance of what both say together, with and without the partial apart."""
+    lasting: Floats
+    """Their covariance: what is left of the scatter of a reader that is the mean of endless ones."""
+
+
+def read_halves(features: Floats, labels: Labels) -> Halves:
+    """Let readers learn from halves of a family's sounds, and score them there and in every other.
+
+    Args:
+        features: 'families tokens features'.
+        labels: 'families tokens partials'.
+    """
+    count, tokens, partials = labels.shape
+    fold_of = folds(tokens)
+    shape = (2, FOLDS, count, count, partials)
+    areas, scatter, lasting, free = np.full(shape, np.nan), np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    said = np.empty((2, *labels.shape))
+    for home in range(count):
+        others = [index for index in range(count) if index != home]
+        for fold in range(FOLDS):
+            inside = fold_of == fold
+            known, learned = features[home][~inside], labels[home][~inside].astype(float)
+            tested = np.concatenate([features[home][inside], *(features[other] for other in others)])
+            starts = inside.sum() + tokens * np.arange(count - 1)
+            for split, both in enumerate(_in_two(len(known))):
+                pair = [ridge(known[half], learned[half], tested, standardise=False) for half in both]
+                # A reader's own length is no matter: it would count the more, the more chance there is in it.
+                for each in pair:
+                    abroad = each[inside.sum() :].reshape(count - 1, tokens, partials)
+                    length = np.sqrt(abroad.var(axis=1).mean(axis=0))
+                    each /= np.where(length > 0, length, 1.0)
+                said[split, home, inside] = (pair[0] + pair[1])[: inside.sum()]
+                one, other = (np.split(each, starts) for each in pair)
+                for place, family in enumerate((home, *others)):
+                    heard = labels[home][inside] if family == home else labels[family]
+                    here = split, fold, home, family
+                    if family != home:
+                        areas[here] = area(one[place] + other[place], heard)
+                    scatter[here], lasting[here], free[here] = _together(one[place], other[place], heard)
+    areas = areas.reshape(-1, *shape[2:]).mean(axis=0)
+    areas[np.arange(count), np.arange(count)] = np.mean([area_by_family(each, labels).T for each in said], axis=0)
+    total = np.maximum(free.sum(axis=(0, 1)), 1.0)
+    found = areas, scatter.sum(axis=(0, 1)) / total, lasting.sum(axis=(0, 1)) / total
+    return Halves(*(np.moveaxis(each, -1, 0) for each in found))
+
+
+def _in_two(tokens: int) -> tuple[tuple[slice, slice], ...]:
+    """Two ways to halve tokens whose coins fall in an order of their own."""
+    middle = tokens // 2
+    return (slice(0, None, 2), slice(1, None, 2)), (slice(None, middle), slice(middle, None))
+
+
+def _together(one: Floats, other: Floats, labels: Labels) -> tuple[Floats, Floats, Floats]:
+    """Squares of the mean of two readers, products of both, and degrees of freedom, by partial, within its presence."""
+    yes = labels.astype(float)
+    counts = yes.sum(axis=0), (1.0 - yes).sum(axis=0)
+    usable = np.minimum(*counts) > 0
+
+    def centred(said: Floats) -> Floats:
+        sums = (said * yes).sum(axis=0), (said * (1.0 - yes)).sum(axis=0)
+        means = [each / np.maximum(n, 1.0) for each, n in zip(sums, counts, strict=True)]
+        return np.asarray(said - np.where(labels, *means))
+
+    one, other = centred(one), centred(other)
+    return (
+        np.where(usable, np.square((one + other) / 2.0).sum(axis=0), 0.0),
+        np.where(usable, (one * other).sum(axis=0), 0.0),
+        np.where(usable, len(labels) - 2.0, 0.0),
+    )
+
+
 def read(features: Floats, labels: Labels, *, elsewhere: bool = True, homes: Sequence[int] | None = None) -> Reading:
     """Let readers learn in each family, and score them there and (with `elsewhere`) in every other.
 
@@ -340,18 +451,6 @@ def endless(every: Floats, half: Floats) -> Floats:
     half made is what is still missing (Quenouille 1956). No area exceeds 1.
     """
     return np.minimum(2.0 * every - half, 1.0)
-
-
-def growth(heard: Floats, reached: Floats, tokens: int) -> Floats:
-    """Return by what factor d' grows from areas as heard to those that endless readers reach, from 1 to `MOST_GROWTH`.
-
-    An area is kept half a token away from 0 and 1. Where nothing is heard, nothing grows.
-    """
-    edge = 1.0 / (2.0 * tokens)
-    now = stats.norm.ppf(np.clip(heard, edge, 1.0 - edge))
-    then = stats.norm.ppf(np.clip(reached, edge, 1.0 - edge))
-    found = np.divide(then, now, out=np.ones_like(then), where=heard > 0.5 + 2.0 * edge)
-    return np.clip(found, 1.0, MOST_GROWTH)
 
 
 def grown(areas: Floats, factor: Floats, tokens: int) -> Floats:
@@ -454,18 +553,6 @@ def spread_at_home(features: Floats, labels: Labels, strength: float | None = No
     found = {each: at(each) for each in (METRIC_STRENGTHS if strength is None else (strength,))}
     best = max(found, key=lambda each: float(np.nanmean(found[each].areas)))
     return found[best], best
-
-
-def spread_abroad(features: Floats, labels: Labels, strength: float) -> Spread:
-    """Let them learn in each family and score them in each other; pairs in order, first of families learned in."""
-    grams, width = _grams(features)
-    count, every = len(labels), np.arange(labels.shape[1])
-    rows = []
-    for home in range(count):
-        for other in (each for each in range(count) if each != home):
-            inner = _metric(grams, width, (other, home), strength)
-            rows.append(_score(inner, labels[other], labels[home], [(every, every)]))
-    return Spread(*np.stack(rows, axis=-1))
 
 
 def reach(home: Spread, spread: Spread) -> Floats:

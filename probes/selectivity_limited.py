@@ -21,7 +21,7 @@ from .hearing import Ear, Listen, Probe
 from .readouts import power
 from .records import Measurement, Part, Threshold
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(1.0, 0.5)
 
 

@@ -39,7 +39,7 @@ from .hearing import Ear, Probe
 from .presence import Code, Design
 from .records import Effect, Measurement, Null, Part, Threshold
 
-VERSION = 1
+VERSION = 2
 THRESHOLD = Threshold(0.75, 0.75)
 SIZES = presence.SIZES
 NULL_DRAWS = 199

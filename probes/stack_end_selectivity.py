@@ -23,7 +23,7 @@ from .readouts import power
 from .records import Measurement, Threshold
 from .statistics import jackknife
 
-VERSION = 1
+VERSION = 2
 FIRST = "first_conv"
 THRESHOLD = Threshold(1.0, 0.5)
 

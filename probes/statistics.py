@@ -13,16 +13,18 @@ of pairs: tokens of one cluster are not independent, and intervals that treat th
 * :func:`holm` -- adjusted p-values over a family (Holm 1979).
 * :func:`cliffs_delta`, :func:`auc` -- probability of superiority and its symmetric form (Cliff 1993).
 * :func:`as_share` -- an interval widened near 0 and 1, by the arcsine of the root.
+* :func:`singular_vectors` -- of any finite matrix, also where LAPACK's fast driver gives up.
 * :func:`verdict` -- the rule: with a 90 % interval, two one-sided tests at .05.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import linalg, special, stats
 
 from .records import Effect, Threshold
 
@@ -263,3 +265,16 @@ def _t(confidence: float, degrees: int) -> float:
 
 def _same(value: float) -> float:
     return value
+
+
+def singular_vectors(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[Any]]:
+    """Return left vectors, singular values from the largest down, and right vectors of a finite matrix, as numpy does.
+
+    Divide and conquer (LAPACK's gesdd) now and then does not converge on matrices of far from full rank, such as codes
+    of a few entries make; there the slower QR iteration (gesvd) takes its place.
+    """
+    try:
+        return np.linalg.svd(matrix, full_matrices=False)
+    except np.linalg.LinAlgError:
+        left, singular, right = linalg.svd(matrix, full_matrices=False, lapack_driver="gesvd")
+        return left, singular, right

@@ -49,7 +49,7 @@ BLOCKS = 12
 FLOOR_DB = -60.0
 """What is softer is drawn as this."""
 
-SIZES = {"quick": 96, "standard": 192, "thorough": 384}
+SIZES = {"quick": 96, "standard": 384, "thorough": 768}
 FRAMES = 24
 
 

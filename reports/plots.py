@@ -16,7 +16,7 @@ from statistics import median
 
 from markupsafe import Markup, escape
 
-from .wording import limit, number, shorten
+from .wording import decimals_for, limit, number, shorten
 
 _TOP = 40  # px: two lines for the names of the thresholds
 _HEADING = 27  # px: the name of an encoder
@@ -144,7 +144,9 @@ def describe(rows: Iterable[Row], *, supported_above: float | None, refuted_belo
         if row.value is None and row.low is None and row.high is None:
             said.append(f"{row.group}, {row.label}: {row.remark}; nothing to draw.")
         else:
-            span = "" if row.low is None and row.high is None else f", interval {number(row.low)} to {number(row.high)}"
+            digits = decimals_for({"ci": (row.low, row.high)})
+            low, high = (number(end, decimals=digits) for end in (row.low, row.high))
+            span = "" if row.low is None and row.high is None else f", interval {low} to {high}"
             said.append(f"{row.group}, {row.label}: {row.remark}{span}.")
     return " ".join(said)
 

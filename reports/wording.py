@@ -89,14 +89,17 @@ def limit(value: Any) -> str:
 
 
 def decimals_for(effect: Mapping[str, Any] | None) -> int | None:
-    """Return how many decimals an effect deserves, by the width of its interval; None where there is no width.
+    """Return how many decimals an effect deserves, by the width of its interval; None where there is no interval.
 
     Three for anything narrower than 10, so that columns line up, and two significant digits of the width in any case.
+    A width below a millionth is what rounding leaves of none: three decimals then.
     """
     low, high = ends(effect)
-    width = high - low if low is not None and high is not None else 0.0
-    if not 1e-6 < width < 1e6:
+    if low is None or high is None or not high - low < 1e6:
         return None
+    width = high - low
+    if width <= 1e-6:
+        return 3
     return max(3 if width < 10 else 0, 1 - math.floor(math.log10(width)))
 
 

@@ -148,8 +148,9 @@ def candidates(rng: np.random.Generator, *, sample_rate: int, frame_rates: Seque
     centres = low + width * (np.arange(cells) + 0.5)
     slack = (width - 1.0) / 2.0
     # Partners need room to be moved by up to a frame rate: the upper cells are wider.
-    upper = np.arange(cells // 4, cells)
-    for_partners = np.sort(rng.choice(upper, max(0, cells - MAIN), replace=False))
+    # They stand evenly among them, from a random start: any cell as likely, and main candidates as many here as there.
+    first, count = cells // 4, max(0, cells - MAIN)
+    for_partners = first + ((np.arange(count) + rng.random()) * (cells - first) / max(count, 1)).astype(int)
     hz: dict[int, float] = {}
     lines = [0.0, rate / 2]
     for cell in rng.permutation(np.setdiff1d(np.arange(cells), for_partners)):

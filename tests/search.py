@@ -95,6 +95,8 @@ WITHOUT: Mapping[str, str] = {
     "pitch_most_separable": "readers learn from many notes; one note has no score",
     "pitch_not_in_mixture": "detectors learn from many notes; one mixture has no area under a curve",
     "separable": "readers learn from hundreds of mixtures; one mixture has no area under a curve",
+    "spectral_to_semantic": "an area over hundreds of pairs; among the few notes as alike in spectrum one octave is "
+    "nearer than all by luck, in a code that knows no names as in one that knows nothing else",
     "stable_across_contexts": "readers learn in families of mixtures; one mixture has no area under a curve",
     "stack_end_selectivity": "compares the widths of two layers, which are far apart on the frequency axis where one "
     "of them aliases; a stretch of it says little of either",

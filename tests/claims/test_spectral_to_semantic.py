@@ -2,7 +2,6 @@
 
 import pytest
 
-from testtone.probes import margins
 from testtone.probes import spectral_to_semantic as probe
 from testtone.tests.claim import Claim, Control
 from testtone.tests.trial import Trial
@@ -17,7 +16,6 @@ CLAIM = Claim(
     sites=("stack_end", "latent", "quantised"),
     probe=probe.spectral_to_semantic,
     threshold=probe.THRESHOLD,
-    margin=margins.SPECTRAL_TO_SEMANTIC,
     controls=(
         Control(encoder="holistic-features", expected="supported"),
         Control(encoder="oracle-chroma", expected="refuted"),

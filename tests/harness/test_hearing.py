@@ -17,6 +17,7 @@ from testtone.probes.hearing import Ear, Heard, Listen, Probe, ear_of, hear
 from testtone.probes.readouts import AliasLines, BagOfCodes, Frames, log_power, mean
 from testtone.probes.records import Measurement
 from testtone.stimuli import Partial, Stimulus, Tone, silence
+from testtone.tests.harness.halfway import Halfway
 
 RATE = SAMPLE_RATE / HOP
 """Frames a second of a meter, Hz."""
@@ -392,3 +393,20 @@ def test_too_short_a_clip_is_said_so(readout: Callable[..., Any], message: str) 
 def test_readouts_are_values() -> None:
     assert Frames(24) == Frames(24) != Frames(25)
     assert len({AliasLines(((1.0,),), 24, 1), AliasLines(((1.0,),), 24, 1)}) == 1
+
+
+def test_a_probe_is_told_what_the_encoder_tells_of_itself():
+    """Layers are heard as a variant, and are none of the ablations that a probe may count on."""
+    encoder = Halfway()
+    ear = ear_of(Listener(encoder), ("latent", "first_conv", "no such site"))
+    assert ear.sites == ("latent", "first_conv")
+    assert sorted(ear.variants) == ["full_rate", "full_rate_linear", "linear"]
+    assert list(ear.layers) == ["layer 1", "layer 2", "layer 3"]
+    assert ear.strides == (4, 5, 8)
+    assert ear.frame_rates == {"latent": 100.0, "first_conv": 4000.0}
+    assert ear.codes
+    assert ear.shifted == ()
+    np.testing.assert_array_equal(ear.first_conv_filters, encoder.first_conv_filters)
+    codes = np.arange(8).reshape(1, 2, 4)
+    np.testing.assert_array_equal(ear.dequantise(codes), encoder.dequantise(codes))
+    assert ear_of(Listener(Meter()), ("latent",)).dequantise is None

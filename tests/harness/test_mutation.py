@@ -58,6 +58,7 @@ def test_a_line_can_go_wrong(line, wrong):
         "x = zip(a, b, strict=True)",
         "x = np.random.default_rng(7)",
         "@lru_cache(maxsize=4)\ndef f(): ...",
+        "if TYPE_CHECKING:\n    import a",
         "x: dict[int, str] = y",
         "x = f(label='a', name=1)",
         "SIZES = {'quick': 3, 'standard': {'tones': 4}, 'thorough': (5, 6)}",

@@ -82,10 +82,14 @@ def test_what_was_taken_out_cannot_be_read_off(to_hz: float) -> None:
 
 @pytest.mark.parametrize("from_hz", [1500.0, 3000.0])
 def test_what_keeps_its_place_is_stable(from_hz: float) -> None:
-    """Partials below the limit are read everywhere, those above it at home only: as many of them are lost abroad."""
+    """Partials below the limit are read everywhere, those above it at home only: as many of them are lost abroad.
+
+    Nearly as many: bands that change places come to lie beside their own in one pair of families of ten, and are then
+    read at .7 or .8; readers of three times as many sounds say .56 where half of the partials keep their place.
+    """
     measurement = found(f"context-scrambled-filterbank:from_hz={from_hz}")
     share = share_below(0, from_hz)
-    assert measurement["stable_across_contexts"].effect.value == pytest.approx(share, abs=TOLERANCE)
+    assert share - TOLERANCE < measurement["stable_across_contexts"].effect.value < share + 3 * TOLERANCE
     expected = min(1.0 - 0.85, 0.65 - (0.5 + 0.5 * share))
     assert measurement["contained_not_exposed"].effect.value == pytest.approx(expected, abs=TOLERANCE)
 
@@ -225,6 +229,17 @@ def test_candidates_are_an_erb_apart_and_partners_share_their_alias(sample_rate:
 def test_too_low_a_sample_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="sample_rate=4000 Hz leaves room for"):
         mixtures.candidates(np.random.default_rng(0), sample_rate=4_000, frame_rates=[50.0])
+
+
+@pytest.mark.parametrize("cut_hz", [1_000, 2_800, 6_000])
+def test_an_interval_covers_for_a_code_that_hears_nothing_above_some_frequency(cut_hz: float) -> None:
+    drawn = [
+        mixtures.candidates(np.random.default_rng(each), sample_rate=24_000, frame_rates=[75.0]) for each in range(60)
+    ]
+    areas = [np.where(np.array(among.hz[: among.main]) < cut_hz, 0.95, 0.57) for among in drawn]
+    truth = float(np.mean([each.mean() for each in areas]))
+    effects = [presence.mean_over_partials("area", each) for each in areas]
+    assert np.mean([each.low <= truth <= each.high for each in effects]) >= 0.87
 
 
 @pytest.mark.parametrize("level", ["total", "component"])

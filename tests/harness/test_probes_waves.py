@@ -583,3 +583,41 @@ def test_where_one_direction_costs_nothing_a_double_moves_along_it_alone() -> No
     assert (apart >= least**2 * both * (1 - 1e-9)).all()
     # Against the sound: the shorter way.
     assert ((moved * sounds).sum(axis=1) < 0).all()
+
+
+def test_where_the_free_direction_is_silent_a_double_still_goes_far_enough_along_it() -> None:
+    """A sound with nothing along the direction that costs nothing: |u|^2 = least^2 (|x|^2 + |x + u|^2), u across x."""
+    least, sound = 0.3, np.array([0.0, 0.0, 2.0])
+    for matrix, free in ((np.diag([0.0, 1.0, 1.0]), 1), (np.diag([0.0, 0.0, 1.0]), 2)):
+        (moved,) = search.nearest_codes(matrix, sound[None], least=least)
+        np.testing.assert_allclose(matrix @ moved, 0.0, atol=1e-9)
+        shortest = least * np.sqrt(2.0 / (1.0 - least**2)) * 2.0
+        # Lengths are tried in steps of less than two percent.
+        assert shortest * (1 - 1e-9) <= np.linalg.norm(moved) <= 1.02 * shortest
+        np.testing.assert_allclose(np.abs(moved[:free]), np.linalg.norm(moved) / np.sqrt(free))
+
+
+def test_no_correlation_lies_beyond_one() -> None:
+    """The end of an interval that Fisher's transform carries to infinity."""
+    assert local_similarity._from_fisher(50.0) == 1.0
+    assert local_similarity._from_fisher(-50.0) == -1.0
+    for rho in (-0.9, 0.0, 0.3):
+        assert local_similarity._from_fisher(local_similarity._to_fisher(rho)) == pytest.approx(rho, abs=1e-12)
+
+
+def test_a_search_downhill_learns_how_a_loss_curves() -> None:
+    """A valley a thousand times as steep across as along: without what steps teach, 60 of them do not reach the end."""
+    steep = np.geomspace(1.0, 1000.0, 8)
+    ends = np.linspace(-0.5, 0.5, 24).reshape(3, 8)
+
+    def objective(at):
+        off = at - ends
+        return (steep * off**2).sum(axis=1) / 2, steep * off, np.linalg.norm(off, axis=1)
+
+    found, path = search.metamers(objective, np.zeros((3, 8)), evaluations=60)
+    np.testing.assert_allclose(found, ends, atol=1e-4)
+    assert path[0] == pytest.approx(np.linalg.norm(ends, axis=1).mean())
+    assert len(path) == 60
+    # One sound at its end already is not moved, nor does it hold up the others.
+    found, _ = search.metamers(objective, np.stack([ends[0], np.zeros(8), np.zeros(8)]), evaluations=60)
+    np.testing.assert_allclose(found, ends, atol=1e-4)

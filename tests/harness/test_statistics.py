@@ -23,6 +23,7 @@ from testtone.probes.statistics import (
     jackknife_two_way,
     one_sided_p,
     permutation,
+    singular_vectors,
     standard_error,
     verdict,
 )
@@ -629,3 +630,16 @@ def test_the_bootstrap_covers_nine_times_in_ten_whatever_the_names() -> None:
 def test_bad_arguments(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_singular_vectors_are_found_where_the_fast_driver_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = np.random.default_rng(0).standard_normal((12, 3)) @ np.random.default_rng(1).standard_normal((3, 5))
+    expected = np.linalg.svd(matrix, full_matrices=False)[1]
+
+    def gives_up(*_: object, **__: object) -> None:
+        raise np.linalg.LinAlgError("SVD did not converge")
+
+    monkeypatch.setattr(np.linalg, "svd", gives_up)
+    left, singular, right = singular_vectors(matrix)
+    np.testing.assert_allclose(left * singular @ right, matrix, atol=1e-12)
+    np.testing.assert_allclose(singular, expected, atol=1e-12)

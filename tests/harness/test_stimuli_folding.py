@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from testtone.stimuli import Chain, Collision, fold
+from testtone.stimuli.alias_classes import draw_classes
 
 ENCODEC = Chain(24000, (2, 4, 5, 8))
 SAMPLECNN = Chain(22050, (3,) * 10)
@@ -167,3 +168,13 @@ def test_clearance_is_the_distance_to_where_an_alias_stands_still(hz, clearance)
 def test_bad_input_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_members_of_a_class_run_backwards_where_they_lie_below_a_multiple_of_the_rate():
+    chain = Chain(24_000, (2, 4, 5, 8))
+    classes = draw_classes(np.random.default_rng(0), chain=chain, classes=6, members=12)
+    mirrored = np.array([[chain.orientation(hz) < 0 for hz in row] for row in classes.hz])
+    np.testing.assert_array_equal(classes.mirrored, mirrored)
+    assert 0 < mirrored.sum() < mirrored.size
+    drawn = np.exp(1j * np.arange(mirrored.size)).reshape(mirrored.shape)
+    np.testing.assert_array_equal(classes.at_the_line(drawn).imag, np.where(mirrored, -drawn.imag, drawn.imag))

@@ -352,3 +352,14 @@ def test_a_tone_of_no_partial_and_strange_sources_are_refused():
         Tone(())
     with pytest.raises(TypeError, match="sources must hold Tone, Noise, Click, Render, Multisine or Recording"):
         Stimulus(("A4",), 0.5)
+
+
+def test_a_multisine_reaches_up_to_nyquist_and_not_to_it():
+    """A period of 24 samples holds eleven whole harmonics below Nyquist; the twelfth is at it."""
+    sine = Multisine(LineSpectrum(1000.0, (11,), (0.5,)), 0, sized=False)
+    wave = sine.waveform(48, sample_rate=24_000)
+    spectrum = np.abs(np.fft.rfft(wave)) / 24
+    assert np.flatnonzero(spectrum > 1e-9).tolist() == [22]
+    assert spectrum[22] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match=r"harmonic 12 .* at or above Nyquist"):
+        Multisine(LineSpectrum(1000.0, (12,), (0.5,)), 0).waveform(48, sample_rate=24_000)

@@ -23,6 +23,7 @@ from testtone.stimuli.designs import alias_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_DATABASE = settings(database=None)
+MANY = settings(database=None, max_examples=1000)
 # The waveforms add in float64 and are cast to float32: each sample of each sound moves by up to 2^-25.
 CAST = 3 * 2.0**-25
 RATE = 24_000
@@ -149,6 +150,76 @@ def test_programs_are_played_by_fluidsynth_and_stay_below_full_scale():
 def test_a_program_goes_by_the_name_of_its_instrument():
     sound = find(sounds.notes(additive=(), programs=(40,), high_db=-26), lambda _: True, settings=NO_DATABASE)
     assert sound.label.startswith("A4 violin at -26 dB")
+
+
+LEVELS = {
+    "partials": (-60, -20),
+    "notes": (-60, -20),
+    "chords": (-60, -26),
+    "multisines": (-60, -26),
+    "noises": (-60, -20),
+    "mixtures": (-60, -20),
+}
+
+
+def levels(sound):
+    """Return the levels in dB that a label names."""
+    return [int(each) for each in re.findall(r"at (-?\d+) dB", sound.label)]
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_levels_reach_from_the_softest_to_the_loudest_and_no_further(kind):
+    low, high = LEVELS[kind]
+    for edge in (low, high):
+        assert find(SINGLE[kind](), lambda sound, edge=edge: edge in levels(sound), settings=MANY)
+
+    @few(100)
+    @given(SINGLE[kind]())
+    def holds(sound):
+        assert all(low <= each <= high for each in levels(sound))
+
+    holds()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "low", "high"),
+    [
+        (sounds.pitches(), 45, 84),
+        (sounds.pitches(cents=25), 44.75, 84.25),
+        (sounds.levels_db(), -60, -20),
+        (sounds.notes(seconds=0.25).map(lambda sound: sound.pitches[0]), 45, 84),
+        (sounds.partials(seconds=0.25).map(lambda sound: sound.pitches[0]), 44.5, 84.5),
+    ],
+    ids=["pitches", "pitches off the keys", "levels", "notes", "partials"],
+)
+def test_numbers_reach_from_end_to_end_in_whole_steps(strategy, low, high):
+    step = 1 if float(low).is_integer() else 0.01
+    for edge in (low, high) if step == 1 else ():  # a key and its cents at once are seldom both at their ends
+        assert find(strategy, lambda value, edge=edge: value == edge, settings=MANY)
+
+    @few(100)
+    @given(strategy)
+    def holds(value):
+        assert low - 1e-9 <= value <= high + 1e-9
+        assert abs(value / step - round(value / step)) < 1e-6
+
+    holds()
+
+
+@pytest.mark.parametrize(("beneath", "loudest"), [("-", -32), ("noise", -32), ("", -26)])
+def test_what_lies_beneath_is_soft_enough_for_both_to_fit(beneath, loudest):
+    """A note at -20 dB reaches .4; four notes at -32 dB reach .4, one at -26 dB .2, noise of five deviations .13."""
+
+    def kind(sound):
+        lower = sound.label.split(" over ")[1]
+        return "-" if "-" in lower.split(" at ")[0] else "noise" if lower.startswith("noise") else ""
+
+    def lower(sound):
+        return levels(sound)[1] if kind(sound) == beneath else None
+
+    assert find(sounds.mixtures(), lambda sound: lower(sound) == loudest, settings=MANY)
+    with pytest.raises(hypothesis.errors.NoSuchExample):
+        find(sounds.mixtures(), lambda sound: (lower(sound) or loudest) > loudest, settings=MANY)
 
 
 @pytest.mark.parametrize("options", [{}, {"hop": 512, "sample_rate": 44_100}, {"hop": 100, "sample_rate": 8_000}])

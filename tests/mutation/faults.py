@@ -6,8 +6,8 @@ one, then evenly over what the line can do wrong.
 What cannot matter is left out by rule, never by hand:
 
 * text: docstrings, string constants, f-strings, what is raised, what an assert says; arguments that are labels
-* types: annotations, imports, decorators; dropped calls that would give another kind of thing (``range``, ``len``,
-  ``items``): any test notices those, and none would be written so
+* types: annotations, imports, decorators, blocks for type checkers alone; dropped calls that would give another kind of
+  thing (``range``, ``len``, ``items``): any test notices those, and none would be written so
 * guards: constants up to 1e-5, which keep a division from zero; ``strict=`` and ``dtype=``; names that end in VERSION,
   and sizes of caches
 * chance: the constants of a seed
@@ -188,7 +188,7 @@ def _faults_of(node: ast.expr | ast.stmt) -> Iterator[Change]:
         case ast.Expr(ast.Call()):
             yield node, ast.Expr(ast.Constant(...)), "dropped statement"
         case ast.If(test) | ast.IfExp(test) | ast.While(test):
-            if not isinstance(test, ast.Compare):
+            if not isinstance(test, ast.Compare) and "TYPE_CHECKING" not in ast.unparse(test):
                 yield test, ast.UnaryOp(ast.Not(), test), "condition"
         case ast.IfExp() | ast.Return(None):
             return
