@@ -16,8 +16,8 @@ purpose, the version of the probe rises and they are written again:
     python -m testtone.tests.harness.golden alias_collapse separable
 
 and the difference is read before it is committed: it is what the change did to published numbers. What hinges on
-rounding is no number to compare. It is marked by measuring again, with the arithmetic of another processor and, halfway,
-with the last bit of the samples changed:
+rounding is no number to compare. It is marked by measuring again, with the arithmetic of another processor and,
+halfway, with the last bit of the samples changed:
 
     OPENBLAS_CORETYPE=Haswell python -m testtone.tests.harness.golden --shaken [CLAIM ...]
 """
