@@ -43,10 +43,6 @@ EFFORTS = ("quick", "standard", "thorough")
 
 numpy_key = pytest.StashKey[bool]()
 """Whether numpy's threads are as the user said or, where nothing was said, as many as torch's."""
-BY_ENCODER = "testtone_by_encoder"
-"""What a worker of xdist is told: whether it is given all claims of an encoder, or all encoders of a claim."""
-
-by_encoder_key = pytest.StashKey[bool]()
 audio_key = pytest.StashKey["Folder"]()
 bench_key = pytest.StashKey["Bench"]()
 journal_key = pytest.StashKey["Journal"]()
@@ -230,14 +226,11 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Tell the bench all that will be asked: one pass per encoder.
-
-    A worker of xdist asks claim by claim, unless it is given all claims of an encoder.
-    """
+    """Tell the bench all that will be asked: one pass per encoder. Workers of xdist ask claim by claim."""
     config = session.config
     cases = list(_cases(session.items))
     _ledger(config).expect(cases)
-    if getattr(config, "workerinput", {BY_ENCODER: True}).get(BY_ENCODER):
+    if not hasattr(config, "workerinput"):
         for claim, spec, _ in cases:
             _bench(config).want(claim, spec)
 
@@ -313,34 +306,17 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of xdist whether it will be given all claims of an encoder: it then hears them in one pass."""
-    config = node.config
-    if config.getvalue("dist") == "load" and _asks_for_claims(config):
-        config.stash[by_encoder_key] = len(_on_trial(config)) >= node.workerinput["workercount"]
-        node.workerinput[BY_ENCODER] = config.stash[by_encoder_key]
-
-
-@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Let one worker of xdist run all tests of an encoder or, where there are more workers than those, of a claim.
-
-    Dealt out one by one, each would hear its controls again.
-    """
+    """Let one worker of xdist run all tests of a claim: dealt out one by one, each would hear its controls again."""
     if config.getvalue("dist") != "load" or not _asks_for_claims(config):
         return None
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-    from .ledger import case_of
-
-    by_encoder = config.stash.get(by_encoder_key, False)
-
-    class Whole(LoadScopeScheduling):
+    class ByClaim(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            case = case_of(nodeid) if by_encoder else None
-            return nodeid.partition("[")[0] if case is None else f"encoder {case[1]}"
+            return nodeid.partition("[")[0]
 
-    return Whole(config, log)
+    return ByClaim(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
