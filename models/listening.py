@@ -458,6 +458,23 @@ class Listener:
         return distances, repeats
 
     @cached_property
+    def sizes(self) -> Mapping[str, float]:
+        """How large activations are, per site: the power of two nearest the RMS of what noise adds to silence.
+
+        A power of two, so that dividing by it rounds nothing: an encoder whose weights are twice as large answers the
+        same, to the bit. 1 where noise adds nothing.
+        """
+        noise = 0.1 * np.random.default_rng(2).standard_normal((1, self._unit))
+        clips = np.concatenate([noise, np.zeros_like(noise)]).astype(np.float32)
+        sizes = {}
+        for site, values in self.listen(clips).values.items():
+            if site == CODES:
+                continue
+            rms = float(np.sqrt(np.square(np.subtract(*values.astype(np.float64))).mean()))
+            sizes[site] = 2.0 ** round(math.log2(rms)) if rms > 0 else 1.0
+        return sizes
+
+    @cached_property
     def unrepeatable(self) -> float:
         """How far apart the answers to one and the same batch are, asked twice; a share of their size, 0 if equal."""
         clip = 0.1 * np.random.default_rng(1).standard_normal((1, self.window_samples or self._unit))

@@ -47,8 +47,10 @@ Probe = Generator[Sequence["Listen"], Sequence[Answer], Mapping[str, Measurement
 class Listen:
     """A request: these sounds, and what to keep of the answer at every site.
 
-    All values are relative to silence: the encoder's answer to silence of the same length is subtracted frame by frame.
-    Codes are names, not values, and stay as they are; they are heard where ``sites`` names them.
+    All values are relative to silence, the encoder's answer to silence of the same length being subtracted frame by
+    frame, and in units of the site (`Listener.sizes`): in whatever units an encoder answers, what is small is small by
+    comparison. A variant keeps the units of the encoder. Codes are names, not values, and stay as they are; they are
+    heard where ``sites`` names them.
     """
 
     stimuli: tuple[Stimulus, ...]
@@ -81,10 +83,10 @@ class Ear:
     """Sites of one frame a clip, heard in shifted windows: how many frames a second they have is our choice."""
     respond: Respond | None = field(default=None, compare=False, repr=False)
     """Waveforms that are no stimulus, 'clips samples' -> site -> 'clips channels frames', all frames, relative to
-    silence: for searches, whose next sound depends on the last answer."""
+    silence and in units of the site: for searches, whose next sound depends on the last answer."""
     differentiate: Differentiate | None = field(default=None, compare=False, repr=False)
-    """The encoder as a function with a gradient, tensor 'clips samples' -> site -> tensor 'clips channels frames', not
-    relative to silence; None where it offers none."""
+    """The encoder as a function with a gradient, tensor 'clips samples' -> site -> tensor 'clips channels frames', in
+    units of the site, not relative to silence; None where it offers none."""
     variants: tuple[str, ...] = ()
     """Variants of the encoder with the same weights that it offers: without strides, or linear, or both."""
     layers: Mapping[str, float] = field(default_factory=dict)
@@ -99,7 +101,8 @@ class Ear:
     codes: bool = False
     """Whether the encoder gives codes: they are heard at the site 'codes'."""
     dequantise: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
-    """Codes 'batch codebooks frames', or the first codebooks -> 'batch channels frames', where the encoder says."""
+    """Codes 'batch codebooks frames', or the first codebooks -> 'batch channels frames' in units of the site
+    'quantised', where the encoder says."""
 
     def chain(self, site: str) -> Chain:
         """The strides from the waveform to a site: as far as the encoder tells them, else one stride."""
@@ -152,7 +155,7 @@ def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recordin
         layers=listener.layers,
         strided_kernels=listener.strided_kernels,
         codes=CODES in listener.sites,
-        dequantise=None if getattr(listener.encoder, "dequantise", None) is None else listener.dequantise,
+        dequantise=_dequantise(listener),
         members=getattr(listener.encoder, "members", None),
         composes_as=getattr(listener.encoder, "composes_as", None) or {},
     )
@@ -168,9 +171,20 @@ def _respond(listener: Listener, sites: Sequence[str]) -> Respond:
             listener.listen(np.ascontiguousarray(waves[start : start + BATCH], np.float32)).values
             for start in range(0, len(waves), BATCH)
         ]
-        return {site: np.concatenate([part[site] for part in parts]) - quiet[site] for site in sites if site != CODES}
+        return {
+            site: (np.concatenate([part[site] for part in parts]) - quiet[site]) / listener.sizes[site]
+            for site in sites
+            if site != CODES
+        }
 
     return respond
+
+
+def _dequantise(listener: Listener) -> Callable[[NDArray[np.int64]], NDArray[np.float64]] | None:
+    """What codes stand for, in the units of the site that holds it."""
+    if getattr(listener.encoder, "dequantise", None) is None:
+        return None
+    return lambda codes: listener.dequantise(codes) / listener.sizes.get("quantised", 1.0)
 
 
 def _differentiate(listener: Listener, sites: Sequence[str]) -> Differentiate | None:
@@ -181,7 +195,7 @@ def _differentiate(listener: Listener, sites: Sequence[str]) -> Differentiate | 
 
     def differentiate(waves: Any) -> Mapping[str, Any]:
         answer = listen(waves.to(getattr(listener.encoder, "device", None) or "cpu"))
-        return {site: answer[site] for site in sites if site in answer}
+        return {site: answer[site] / listener.sizes[site] for site in sites if site in answer}
 
     return differentiate
 
@@ -414,8 +428,12 @@ class _Round(Generic[Key]):
                 f"{self._listener.spec}: site {site!r} gave {frames.shape[1]} frames for {stimulus.seconds:.3g} s; "
                 f"{left + right} of them hear the edges and none is left"
             )
-        relative = frames if quiet is None else frames.astype(np.float64) - quiet
-        return relative[:, left : frames.shape[1] - right]
+        kept = slice(left, frames.shape[1] - right)
+        if quiet is None:
+            return frames[:, kept]
+        # A variant is in the units of the encoder, so that the two can be compared; its layers are in units of theirs.
+        sizes = self._listener.sizes if site in self._listener.sizes else listener.sizes
+        return (frames[:, kept].astype(np.float64) - quiet[:, kept]) / sizes[site]
 
     def _blame(self, askers: Sequence[Key], error: Exception) -> None:
         for key in askers:
@@ -423,7 +441,7 @@ class _Round(Generic[Key]):
 
 
 class _Silence:
-    """The encoder's answers to silence, and those of its variants, one per clip length."""
+    """The encoder's answers to silence, and those of its variants, one per clip length; in the encoder's own units."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener

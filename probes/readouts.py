@@ -1,4 +1,4 @@
-"""Readouts: what is kept of an activation ``'channels frames'`` (relative to silence, free of edges).
+"""Readouts: what is kept of an activation ``'channels frames'``, relative to silence, in units of its site, free of edges.
 
 ==============  =====================================================================================================
 `mean`          RO1, mean over frames, ``[channels]``: what a code holds whatever the start phases; weighted by a Hann
@@ -28,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOOR = 1e-12
-"""Power that counts as none in `log_power`; activations are of order 1e-3 to 10."""
+"""Power that counts as none in `log_power`, activations being in units of their site (`hearing.Listen`): 120 dB below
+what noise at an RMS of .1 moves."""
 
 
 class Readout(Protocol):

@@ -30,7 +30,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -126,13 +126,16 @@ def measured(claim: Claim, spec: str) -> dict[str, Any]:
     return _measured(claim, spec, Bench(seed=SEED, effort=EFFORT))
 
 
-def between(claim: Claim, kind: str, *, shaken: bool = False) -> dict[str, Any]:
-    """Return the same of an encoder halfway, compared with others of its kind where the claim compares."""
+def between(claim: Claim, kind: str, *, changed: Callable[[Halfway], Any] | None = None) -> dict[str, Any]:
+    """Return the same of an encoder halfway, compared with others of its kind where the claim compares.
+
+    All of them `changed`, if that is given.
+    """
     bench = Bench(seed=SEED, effort="standard" if kind in STANDARD else EFFORT)
     kin = tuple(f"halfway {seed}" for seed in range(1, 1 + KIN.get(claim.id, 0)))
     for seed, spec in enumerate(("halfway", *kin)):
         encoder = Halfway(seed, **{**HALFWAY, **CLEAR, **STANDARD}[kind])
-        bench._listeners[spec] = Listener(Shaken(encoder) if shaken else encoder, spec=spec)
+        bench._listeners[spec] = Listener(encoder if changed is None else changed(encoder), spec=spec)
     found = _measured(replace(claim, company=lambda spec: kin) if kin else claim, "halfway", bench)
     # Words stand with the controls, where they can be read.
     for site in found["sites"].values():
@@ -537,7 +540,7 @@ def main() -> None:
                     own[control] = marked(own[control], again, absolute=ABSOLUTE, relative=RELATIVE)
                 for kind in kinds:
                     own = golden["halfway"][name]
-                    again = _plain_json(between(known[name], kind, shaken=True))
+                    again = _plain_json(between(known[name], kind, changed=Shaken))
                     own[kind] = marked(own[kind], again, absolute=CLOSE, relative=CLOSE)
             else:
                 golden["claims"][name] = {control: measured(known[name], control) for control in controls}

@@ -20,7 +20,7 @@ from testtone.tests.trial import generator
 
 TOLERANCE = 0.05
 FLOORED = 0.01
-"""What a gain may move: the readout of log power has a floor, and soft channels are near it."""
+"""What the number of channels may move: those that one learns from scatter with it."""
 
 
 def measure(encoder: Any, *, seed: int = 0, place: int = 0, runs: int = 2) -> Measurement:

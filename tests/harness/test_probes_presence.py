@@ -105,9 +105,8 @@ def test_a_waveform_contains_everything_and_exposes_nothing() -> None:
 def test_gain_and_the_order_of_channels_change_nothing() -> None:
     bank = references.power_filterbank()
     order = np.random.default_rng(1).permutation(128)
-    # Log powers have a floor, and the powers of soft tones lie near it: both codes stand well above.
-    plain = measured(altered(bank, lambda code: 16.0 * code))
-    changed = measured(altered(bank, lambda code: 64.0 * code[:, order]))
+    plain = measured(bank)
+    changed = measured(altered(bank, lambda code: 1e-6 * code[:, order]))
     for claim in FAMILY:
         assert changed[claim.id].effect.value == pytest.approx(plain[claim.id].effect.value, abs=0.02)
 
