@@ -32,20 +32,20 @@ Traps     A code that holds nothing exposes nothing: hence the minimum. A polyph
           expose less (`stable_across_contexts`); here they are given every chance.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import presence
 from .hearing import Ear, Probe
-from .presence import Code, Design
-from .records import Effect, Measurement, Null, Part, Threshold
+from .presence import Code, Design, Heard
+from .records import Effect, Measurement, Part, Threshold
 from .statistics import CONFIDENCE
 
 Floats = NDArray[np.float64]
 
-VERSION = 3
+VERSION = 4
 THRESHOLD = Threshold(0.0, -0.1)
 SIZES = presence.SIZES
 CONTAINED = 0.85
@@ -57,16 +57,29 @@ HEARD_ERRORS = 3.0
 
 def contained_not_exposed(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure what is in the code of each site, and what of it is to be had; see the module."""
-    design = presence.draw(ear, rng, effort)
-    answers = yield presence.ask(ear, design)
-    return {site: _measure(site, design, code, rng) for site, code in presence.codes(ear, design, answers).items()}
+    heard = yield from presence.listen(ear, rng, effort)
+    return {site: _measure(site, draws, rng) for site, draws in heard.items()}
 
 
-def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) -> Measurement:
-    nothing = Measurement(site=site, probe="contained_not_exposed", version=VERSION, effect=None, sounds=design.sounds)
-    if not code.answers:
-        return replace(nothing, reason="the code does not change with the sound")
-    main, labels = design.main, design.total.present[..., : design.main]
+@dataclass(frozen=True)
+class Found:
+    """What readers of one draw reach, 'partials' each."""
+
+    contained: Floats
+    exposed: Floats
+    linear: Floats
+    """In company known, linear readers only, as heard."""
+    matched: Floats
+    recorded: tuple[Floats, Floats] | None
+    """What is contained and exposed in the company of recordings."""
+    null: Floats
+    """Mean areas of readers in company unknown under permuted labels."""
+    observed: float
+
+
+def _found(draw: Heard, rng: np.random.Generator) -> Found:
+    design, code = draw.design, draw.code
+    labels = design.total.present[..., : design.main]
     every = _readers(code, design, slice(None))
     halves = [_readers(code, design, step) for step in (slice(0, None, 2), slice(1, None, 2))]
 
@@ -75,62 +88,82 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
         half = np.mean([half[read].mean(axis=1) for half in halves], axis=0)
         return presence.endless(every[read].mean(axis=1), half)
 
-    exposed = reached("exposed")
-    contained = larger(reached("contained"), every["contained"], code.sequence, labels)
     said = presence.read_elsewhere(code.sequence, labels)
-    null = presence.permuted_areas(said, labels, rng, NULL_DRAWS)
-    observed = float(np.nanmean(presence.area_by_family(said, labels)))
+    return Found(
+        contained=larger(reached("contained"), every["contained"], code.sequence, labels),
+        exposed=reached("exposed"),
+        linear=every["linear"].mean(axis=1),
+        matched=every["matched"].mean(axis=1),
+        recorded=_in_recordings(code, design),
+        null=presence.permuted_areas(said, labels, rng, NULL_DRAWS),
+        observed=float(np.nanmean(presence.area_by_family(said, labels))),
+    )
+
+
+def _measure(site: str, draws: tuple[Heard, ...], rng: np.random.Generator) -> Measurement:
+    sounds = draws[0].design.sounds
+    nothing = Measurement(site=site, probe="contained_not_exposed", version=VERSION, effect=None, sounds=sounds)
+    if not presence.answering(draws):
+        return replace(nothing, reason="the code does not change with the sound")
+    found = [_found(each, rng) for each in draws]
+
+    def all_of(what: str) -> Floats:
+        return presence.together(draws, [getattr(each, what) for each in found])
+
+    contained, exposed = all_of("contained"), all_of("exposed")
+    parts = [
+        Part(
+            name="contained",
+            effect=_margin("AUC in company known - .85", contained - CONTAINED),
+            threshold=THRESHOLD,
+            note="the best of the linear and the matched readers",
+        ),
+        Part(
+            name="not exposed",
+            effect=_margin(".65 - AUC in company unknown", EXPOSED - exposed),
+            threshold=THRESHOLD,
+            note="linear readers that learned in all other families",
+        ),
+        Part(
+            name="contained, linear readers only",
+            effect=_margin("AUC of linear readers in company known - .85", all_of("linear") - CONTAINED),
+            threshold=THRESHOLD,
+            note="as heard",
+        ),
+        Part(
+            name="contained, matched readers only",
+            effect=_margin("AUC of matched readers in company known - .85", all_of("matched") - CONTAINED),
+            threshold=THRESHOLD,
+            note="as heard",
+        ),
+    ]
+    recorded = [each.recorded for each in found if each.recorded is not None]
+    if len(recorded) == len(found):
+        name = "in the company of your recordings"
+        reached = [presence.together(draws, areas) for areas in zip(*recorded, strict=True)]
+        effect = replace(both(*reached), name=f"min(contain - .85, .65 - expose) {name}")
+        parts.append(Part(name=name, effect=effect, threshold=THRESHOLD))
     return replace(
         nothing,
         effect=both(contained, exposed),
-        parts=(
-            Part(
-                name="contained",
-                effect=_margin("AUC in company known - .85", contained - CONTAINED),
-                threshold=THRESHOLD,
-                note="the best of the linear and the matched readers",
-            ),
-            Part(
-                name="not exposed",
-                effect=_margin(".65 - AUC in company unknown", EXPOSED - exposed),
-                threshold=THRESHOLD,
-                note="linear readers that learned in all other families",
-            ),
-            Part(
-                name="contained, linear readers only",
-                effect=_margin(
-                    "AUC of linear readers in company known - .85", every["linear"].mean(axis=1) - CONTAINED
-                ),
-                threshold=THRESHOLD,
-                note="as heard",
-            ),
-            Part(
-                name="contained, matched readers only",
-                effect=_margin(
-                    "AUC of matched readers in company known - .85", every["matched"].mean(axis=1) - CONTAINED
-                ),
-                threshold=THRESHOLD,
-                note="as heard",
-            ),
-            *_in_recordings(code, design),
-        ),
-        null=Null(
-            kind="labels permuted within families and folds",
-            draws=NULL_DRAWS,
-            p=float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS)),
+        parts=tuple(parts),
+        null=presence.null_of(
+            [each.observed for each in found],
+            [each.null for each in found],
+            "labels permuted within families and folds",
         ),
         figures={
-            "hz": [float(hz) for hz in design.total.candidates.hz[:main]],
+            "hz": [float(hz) for hz in np.sort(presence.hz_of(draws))],
             "contained_by_partial": [float(each) for each in contained],
             "exposed_by_partial": [float(each) for each in exposed],
         },
     )
 
 
-def _in_recordings(code: Code, design: Design) -> tuple[Part, ...]:
+def _in_recordings(code: Code, design: Design) -> tuple[Floats, Floats] | None:
     """What is in the code in the company of recordings, and what of it readers that know other company have."""
     if code.recorded is None or code.recorded_lines is None or design.recorded is None:
-        return ()
+        return None
     main, labels = design.main, design.recorded.present[..., : design.main]
 
     def contained(step: slice) -> Floats:
@@ -150,10 +183,7 @@ def _in_recordings(code: Code, design: Design) -> tuple[Part, ...]:
         presence.endless(read(slice(None)).mean(axis=1), np.mean([read(half).mean(axis=1) for half in halves], axis=0))
         for read in (contained, exposed)
     )
-    reached = larger(inside, contained(slice(None)), code.recorded, labels), outside
-    name = "in the company of your recordings"
-    effect = replace(both(*reached), name=f"min(contain - .85, .65 - expose) {name}")
-    return (Part(name=name, effect=effect, threshold=THRESHOLD),)
+    return larger(inside, contained(slice(None)), code.recorded, labels), outside
 
 
 def larger(reached: Floats, heard: Floats, features: Floats, labels: NDArray[np.bool_]) -> Floats:

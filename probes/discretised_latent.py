@@ -40,15 +40,15 @@ from testtone.stimuli.timbre import note
 from . import presence
 from .decoding import sequence_features
 from .hearing import Ear, Listen, Probe
-from .presence import Code, Design
+from .presence import Heard
 from .readouts import log_power, mean
-from .records import Effect, Measurement, Null, Part, Threshold
+from .records import Effect, Measurement, Part, Threshold
 from .statistics import auc, jackknife, singular_vectors
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-VERSION = 2
+VERSION = 3
 SITE = "quantised"
 BEFORE = ("latent", "stack_end")
 THRESHOLD = Threshold(0.8, 0.6)
@@ -93,88 +93,83 @@ def discretised_latent(ear: Ear, rng: np.random.Generator, effort: str) -> Probe
         return {site: _none(why, not_applicable=True) for site, why in lacking(ear).items()}
     # No part speaks of recordings: they are not heard.
     ear = replace(ear, backgrounds=())
-    design = presence.draw(ear, rng, effort)
-    performances = _notes(rng, seconds=design.total.flat[0].seconds, sample_rate=ear.sample_rate)
-    requests = list(presence.ask(ear, design))
+    designs = presence.draws_of(ear, rng, effort)
+    sounds = designs[0].sounds
+    performances = _notes(rng, seconds=designs[0].total.flat[0].seconds, sample_rate=ear.sample_rate)
+    requests = [each for design in designs for each in presence.ask(ear, design)]
     count = len(requests)
     if ear.codes:
-        requests += [
-            Listen(design.total.flat, CodesAsTheyAre(), sites=(CODES,)),
-            Listen(performances, CodesAsTheyAre(), sites=(CODES,)),
-        ]
+        requests += [Listen(design.total.flat, CodesAsTheyAre(), sites=(CODES,)) for design in designs]
+        requests.append(Listen(performances, CodesAsTheyAre(), sites=(CODES,)))
     answers = yield requests
-    codes = presence.codes(ear, design, answers[:count])
-    if not codes[before].answers:
-        return {SITE: _none(f"the {before} does not change with the sound", sounds=design.sounds)}
-    latent, kept = (_read(codes[site], design) for site in (before, SITE))
-    parts = []
+    heard = presence.heard(ear, designs, answers[:count])
+    if not presence.answering(heard[before]):
+        return {SITE: _none(f"the {before} does not change with the sound", sounds=sounds)}
+    latent, kept = (_read(heard[site]) for site in (before, SITE))
+    parts: list[Part] = []
     figures: dict[str, Any] = {
-        "hz": [float(hz) for hz in design.total.candidates.hz[: design.main]],
+        "hz": [float(hz) for hz in np.sort(presence.hz_of(latent.draws))],
         "before": before,
         "auc_before": [float(each) for each in latent.areas],
         "auc_quantised": [float(each) for each in kept.areas],
     }
     if ear.codes:
-        said, played = answers[count][CODES], answers[count + 1][CODES]
-        perplexity = _perplexity(said)
+        *said, played = (each[CODES] for each in answers[count:])
+        perplexity = _perplexity(np.concatenate(said))
         figures["perplexity"] = perplexity
         parts = [
-            *_prefixes(ear, said, design, latent.areas, figures),
-            *_bags(said, design, latent.areas),
+            *_prefixes(ear, said, latent, figures),
+            *_bags(said, latent),
             *_agreement(played, perplexity),
         ]
-    return {SITE: _measure(design, before, latent, kept, tuple(parts), figures, rng)}
+    return {SITE: replace(_measure(before, latent, kept, rng), parts=tuple(parts), figures=figures, sounds=sounds)}
 
 
 @dataclass(frozen=True)
 class Read:
-    """Areas of the partials that stand alone in their alias class, 'partials'; and what readers of one family said."""
+    """Areas of the partials that stand alone in their alias class, 'partials', of all draws in order of frequency."""
 
+    draws: Sequence[Heard]
     areas: Floats
-    said: Floats
+    said: Sequence[Floats]
+    """What readers of one family said, draw by draw."""
 
 
-def _read(code: Code, design: Design) -> Read:
-    return _separate(code.sequence, design)
+def _read(draws: Sequence[Heard]) -> Read:
+    return _separate(draws, [each.code.sequence for each in draws])
 
 
-def _separate(sequence: Floats, design: Design) -> Read:
-    found = presence.separate(sequence, design.total.present)
-    return Read(found.endless[: design.main], found.said[..., : design.main])
+def _separate(draws: Sequence[Heard], sequences: Sequence[Floats]) -> Read:
+    """Let readers read what was kept of each draw's tokens, 'families tokens features'."""
+    mains = [each.design.main for each in draws]
+    found = [
+        presence.separate(sequence, each.design.total.present) for sequence, each in zip(sequences, draws, strict=True)
+    ]
+    areas = presence.together(draws, [each.endless[:main] for each, main in zip(found, mains, strict=True)])
+    return Read(draws, areas, [each.said[..., :main] for each, main in zip(found, mains, strict=True)])
 
 
-def _measure(
-    design: Design,
-    before: str,
-    latent: Read,
-    kept: Read,
-    parts: tuple[Part, ...],
-    figures: dict[str, Any],
-    rng: np.random.Generator,
-) -> Measurement:
+def _measure(before: str, latent: Read, kept: Read, rng: np.random.Generator) -> Measurement:
     separates = jackknife(lambda each: float(latent.areas[each].mean()), len(latent.areas), name="AUC", unit="AUC")
     if not separates.low > SEPARATES:
-        reason = (
+        return _none(
             f"readers of the {before} reach an area of {separates.value:.2f} [{separates.low:.2f}, "
             f"{separates.high:.2f}], not above {SEPARATES}: there is nothing to keep"
         )
-        return replace(_none(reason, sounds=design.sounds), parts=parts, figures=figures)
-    labels = design.total.present[..., : design.main]
-    null = presence.permuted_areas(kept.said, labels, rng, NULL_DRAWS)
-    observed = float(np.nanmean(presence.area_by_family(kept.said, labels)))
+    said = [
+        (said, each.design.total.present[..., : each.design.main])
+        for said, each in zip(kept.said, kept.draws, strict=True)
+    ]
     return Measurement(
         site=SITE,
         probe="discretised_latent",
         version=VERSION,
         effect=ratio("share of separation kept", kept.areas, latent.areas),
-        parts=parts,
-        null=Null(
-            kind="labels permuted within families and folds",
-            draws=NULL_DRAWS,
-            p=float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS)),
+        null=presence.null_of(
+            [float(np.nanmean(presence.area_by_family(*each))) for each in said],
+            [presence.permuted_areas(*each, rng, NULL_DRAWS) for each in said],
+            "labels permuted within families and folds",
         ),
-        sounds=design.sounds,
-        figures=figures,
     )
 
 
@@ -183,46 +178,51 @@ def ratio(name: str, kept: Floats, before: Floats) -> Effect:
     return presence.ratio_over_partials(name, kept - 0.5, before - 0.5)
 
 
-def _prefixes(
-    ear: Ear, codes: NDArray[np.int64], design: Design, before: Floats, figures: dict[str, Any]
-) -> list[Part]:
+def _prefixes(ear: Ear, said: Sequence[NDArray[np.int64]], latent: Read, figures: dict[str, Any]) -> list[Part]:
     """What the first codebooks alone keep, up to all but all of them."""
-    books = codes.shape[1]
+    books = said[0].shape[1]
     if ear.dequantise is None or books < 2:
         return []
     parts = []
-    counts = [2**power for power in range(books.bit_length()) if 2**power < books]
     kept = {}
-    for count in counts:
-        values = np.concatenate([ear.dequantise(each[None, :count]) for each in codes])
-        rate = ear.frame_rates[SITE]
-        features = sequence_features(
-            np.stack([mean(each, rate) for each in values]), np.stack([log_power(each, rate) for each in values])
-        )
-        areas = _separate(_by_family(features, design), design).areas
+    for count in (2**power for power in range(books.bit_length()) if 2**power < books):
+        sequences = [_first(ear, codes, count) for codes in said]
+        areas = _separate(latent.draws, _by_family(sequences, latent.draws)).areas
         kept[str(count)] = float(areas.mean())
         name = f"the first {count} codebooks" if count > 1 else "the first codebook"
-        parts.append(Part(name=name, effect=ratio(name, areas, before), threshold=THRESHOLD))
+        parts.append(Part(name=name, effect=ratio(name, areas, latent.areas), threshold=THRESHOLD))
     figures["auc_by_codebooks"] = kept
     return parts
 
 
-def _bags(codes: NDArray[np.int64], design: Design, before: Floats) -> list[Part]:
+def _first(ear: Ear, codes: NDArray[np.int64], count: int) -> Floats:
+    """Sequence features of what the first codebooks stand for, 'sounds features'."""
+    assert ear.dequantise is not None
+    values, rate = np.concatenate([ear.dequantise(each[None, :count]) for each in codes]), ear.frame_rates[SITE]
+    return sequence_features(
+        np.stack([mean(each, rate) for each in values]), np.stack([log_power(each, rate) for each in values])
+    )
+
+
+def _bags(said: Sequence[NDArray[np.int64]], latent: Read) -> list[Part]:
     """What is kept in how often each code occurs (RO4)."""
-    bags = _bag(codes).reshape(len(codes), -1)
-    bags = bags - bags.mean(axis=0)
-    # Ridge readers see rotations alike: the directions stand for the bags, all but the faintest.
-    left, singular, _ = singular_vectors(bags)
-    areas = _separate(_by_family(left[:, :DIRECTIONS] * singular[:DIRECTIONS], design, scale=False), design).areas
+    sequences = []
+    for codes in said:
+        bags = _bag(codes).reshape(len(codes), -1)
+        # Ridge readers see rotations alike: the directions stand for the bags, all but the faintest.
+        left, singular, _ = singular_vectors(bags - bags.mean(axis=0))
+        sequences.append(left[:, :DIRECTIONS] * singular[:DIRECTIONS])
+    areas = _separate(latent.draws, _by_family(sequences, latent.draws, scale=False)).areas
     name = "how often each code occurs (RO4)"
-    return [Part(name=name, effect=ratio(name, areas, before), threshold=THRESHOLD)]
+    return [Part(name=name, effect=ratio(name, areas, latent.areas), threshold=THRESHOLD)]
 
 
-def _by_family(features: Floats, design: Design, *, scale: bool = True) -> Floats:
-    shaped = features.reshape(*design.total.present.shape[:2], -1)
-    if scale:
-        return presence.scaled(shaped)
-    return np.asarray(shaped / max(float(shaped.std()), 1e-300))
+def _by_family(sequences: Sequence[Floats], draws: Sequence[Heard], *, scale: bool = True) -> list[Floats]:
+    found = []
+    for sequence, each in zip(sequences, draws, strict=True):
+        shaped = sequence.reshape(*each.design.total.present.shape[:2], -1)
+        found.append(presence.scaled(shaped) if scale else shaped / max(float(shaped.std()), 1e-300))
+    return found
 
 
 def _bag(codes: NDArray[np.int64]) -> Floats:

@@ -1,11 +1,11 @@
 """Presence: which partials of a mixture a reader finds in its code, in company that it knows and in other company.
 
-What `separable`, `stable_across_contexts` and `contained_not_exposed` share. They play the same sounds: `draw` them
-with a family's generator before anything else is drawn, and each sound is heard once for all of them.
+What `separable`, `stable_across_contexts` and `contained_not_exposed` share. They play the same sounds: `listen` with a
+family's generator before anything else is drawn, and each sound is heard once for all of them.
 
 Stimuli   tokens in which each of some 24 partials is on or off by a coin (`testtone.stimuli.presence`), in families of
           tokens that share their company. Deciding tokens have one level in all; the first two families are played
-          again with a level for each component.
+          again with a level for each component. At `standard` partials and company are drawn twice.
 Features  of a sequence: RO1 and RO2 side by side, mean over frames and log power; of a frame: RO3, one frame as it is;
           RO7, each channel's complex amplitude at the alias frequency of each candidate.
 Own audio Recordings of the user's own (`Ear.backgrounds`), where there are some, are the company of up to `RECORDINGS`
@@ -26,7 +26,7 @@ Traps     Readers that have heard few sounds separate less than the code allows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ from testtone.stimuli.presence import Mixtures
 from .decoding import ridge, sequence_features
 from .hearing import Answer, Ear, Listen
 from .readouts import Frames, log_power, mean
-from .records import Effect
+from .records import Effect, Null
 from .statistics import CONFIDENCE, as_share
 from .statistics import ranks as ranked
 
@@ -53,9 +53,9 @@ SECONDS = 0.25
 
 FOLDS = 6
 SIZES = {
-    "quick": {"families": 6, "tokens": 48},
-    "standard": {"families": 6, "tokens": 120},
-    "thorough": {"families": 12, "tokens": 240},
+    "quick": {"draws": 1, "families": 6, "tokens": 48},
+    "standard": {"draws": 2, "families": 6, "tokens": 120},
+    "thorough": {"draws": 2, "families": 12, "tokens": 240},
 }
 BY_COMPONENT = 2
 """Families that are played again with a level for each component."""
@@ -127,6 +127,70 @@ class Code:
         """Whether anything in the code depends on the sound."""
         flat = self.sequence.reshape(-1, self.sequence.shape[-1])
         return bool(np.ptp(flat, axis=0).max(initial=0.0) > 0.0)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One draw of partials and company, and what a site answered to it."""
+
+    design: Design
+    code: Code
+
+
+Draws = Mapping[str, tuple[Heard, ...]]
+"""Site -> what it answered, draw by draw."""
+
+
+def listen(ear: Ear, rng: np.random.Generator, effort: str) -> Generator[Sequence[Listen], Sequence[Answer], Draws]:
+    """Draw partials and company as often as the effort says, and hear each draw at every site.
+
+    Between partials a code may differ by far more than chance in its sounds: sixteen are a small sample of it. Partials
+    of several draws, each with company of its own, decide together (`together`).
+    """
+    designs = draws_of(ear, rng, effort)
+    answers = yield [each for design in designs for each in ask(ear, design)]
+    return heard(ear, designs, answers)
+
+
+def draws_of(ear: Ear, rng: np.random.Generator, effort: str) -> list[Design]:
+    """Draw the sounds as often as the effort says; each design is to be asked about (`ask`)."""
+    return [draw(ear, rng, effort) for _ in range(SIZES[effort]["draws"])]
+
+
+def heard(ear: Ear, designs: Sequence[Design], answers: Sequence[Answer]) -> Draws:
+    """Return what each site answered, from the answers to the requests of all designs, one after the other."""
+    found: dict[str, tuple[Heard, ...]] = dict.fromkeys(ear.sites, ())
+    for design in designs:
+        count = len(ask(ear, design))
+        own, answers = answers[:count], answers[count:]
+        for site, code in codes(ear, design, own).items():
+            found[site] += (Heard(design, code),)
+    return found
+
+
+def hz_of(draws: Sequence[Heard], *, partners: bool = False) -> Floats:
+    """Return the frequencies in Hz of the main candidates of all draws, draw by draw; or those of their partners."""
+    part = [slice(each.design.main, None) if partners else slice(each.design.main) for each in draws]
+    return np.concatenate(
+        [each.design.total.candidates.hz[which] for each, which in zip(draws, part, strict=True)], dtype=np.float64
+    )
+
+
+def together(draws: Sequence[Heard], values: Sequence[Floats], *, partners: bool = False) -> Floats:
+    """Return what was found of each draw's main candidates, 'partials ...', of all draws in order of frequency."""
+    return np.concatenate(values)[np.argsort(hz_of(draws, partners=partners))]
+
+
+def answering(draws: Sequence[Heard]) -> bool:
+    """Whether anything in the code depends on the sound, in each of the draws."""
+    return all(each.code.answers for each in draws)
+
+
+def null_of(observed: Sequence[float], drawn: Sequence[Floats], kind: str) -> Null:
+    """Return how the mean over draws of partials compares with those of permuted labels, 'permutations' each."""
+    null, draws = np.mean(drawn, axis=0), len(drawn[0])
+    p = float((1 + (null >= np.mean(observed)).sum()) / (1 + draws))
+    return Null(kind=kind, draws=draws, p=p)
 
 
 def draw(ear: Ear, rng: np.random.Generator, effort: str) -> Design:

@@ -1,4 +1,4 @@
-"""Readouts: what is kept of an activation ``'channels frames'``, relative to silence, in units of its site, free of edges.
+"""Readouts: what is kept of an activation ``'channels frames'``, relative to silence, in its site's units, edges cut.
 
 ==============  =====================================================================================================
 `mean`          RO1, mean over frames, ``[channels]``: what a code holds whatever the start phases; weighted by a Hann

@@ -15,9 +15,9 @@ Readouts  RO1 and RO2 side by side, mean and log power of each channel over a se
 Readers   those of one family or those of all, whichever does better for a partial on the other half of the tokens.
 Own audio Mixtures in the company of the user's own recordings, where there are some, are a part, by readers of these.
 Null      labels permuted within families and folds, for the readers of one family.
-Interval  over partials, the 16 that share no alias frequency, from differences between neighbours
-          (`presence.mean_over_partials`). All share their tokens, but their coins are independent. Simulated through
-          the whole probe it covers as often as it should, or a little more.
+Interval  over partials, those 16 of each draw that share no alias frequency, from differences between neighbours
+          (`presence.mean_over_partials`). All of a draw share their tokens, but their coins are independent. Simulated
+          through the whole probe it covers as often as it should, or a little more.
 Threshold .75 (d' of about 1): below it a reader is wrong as often as one in four pairs.
 Large     the partials have places of their own in the code. It is not said that these stay when the company changes:
           `stable_across_contexts` asks that.
@@ -27,19 +27,19 @@ Traps     With a level for each component the level of all tells how many sound:
           makes of them: they are a part, and `alias_collapse` is about them.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from testtone.stimuli.presence import Mixtures
-
 from . import presence
 from .hearing import Ear, Probe
-from .presence import Code, Design
-from .records import Effect, Measurement, Null, Part, Threshold
+from .presence import Heard
+from .records import Effect, Measurement, Part, Threshold
 
-VERSION = 2
+Floats = NDArray[np.float64]
+
+VERSION = 3
 THRESHOLD = Threshold(0.75, 0.75)
 SIZES = presence.SIZES
 NULL_DRAWS = 199
@@ -48,32 +48,68 @@ LEAST_PARTNERS = 4
 
 def separable(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how well partials are read off each site; see the module."""
-    design = presence.draw(ear, rng, effort)
-    answers = yield presence.ask(ear, design)
-    return {site: _measure(site, design, code, rng) for site, code in presence.codes(ear, design, answers).items()}
+    heard = yield from presence.listen(ear, rng, effort)
+    return {site: _measure(site, draws, rng) for site, draws in heard.items()}
 
 
-def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) -> Measurement:
-    if not code.answers:
+@dataclass(frozen=True)
+class Found:
+    """What readers reach, 'partials' each, of one draw."""
+
+    endless: Floats
+    heard: Floats
+    frame: Floats
+    component: Floats
+    partners: Floats
+    recorded: Floats | None
+    null: Floats
+    """Mean areas of readers of one family under permuted labels."""
+    observed: float
+
+
+def _found(draw: Heard, rng: np.random.Generator) -> Found:
+    design, code = draw.design, draw.code
+    main, labels = design.main, design.total.present
+    found = presence.separate(code.sequence, labels)
+    said, known = found.said[..., :main], labels[..., :main]
+    recorded = None
+    if code.recorded is not None and design.recorded is not None:
+        recorded = presence.separate(code.recorded, design.recorded.present).endless[:main]
+    return Found(
+        endless=found.endless[:main],
+        heard=found.areas[:main],
+        frame=presence.separate(code.frame, labels[..., :main]).endless,
+        component=presence.separate(code.component, design.component.present).endless[:main],
+        partners=found.endless[main:],
+        recorded=recorded,
+        null=presence.permuted_areas(said, known, rng, NULL_DRAWS),
+        observed=float(np.nanmean(presence.area_by_family(said, known))),
+    )
+
+
+def _measure(site: str, draws: tuple[Heard, ...], rng: np.random.Generator) -> Measurement:
+    sounds = draws[0].design.sounds
+    if not presence.answering(draws):
         return Measurement(
             site=site,
             probe="separable",
             version=VERSION,
             effect=None,
             reason="the code does not change with the sound",
-            sounds=design.sounds,
+            sounds=sounds,
         )
-    main, labels = design.main, design.total.present
-    found = presence.separate(code.sequence, labels)
-    frame = presence.separate(code.frame, labels[..., :main])
-    component = _of_components(code, design.component)
-    partners = found.endless[main:]
+    found = [_found(each, rng) for each in draws]
+
+    def all_of(what: str, **which: bool) -> Floats:
+        return presence.together(draws, [getattr(each, what) for each in found], **which)
+
+    partners = all_of("partners", partners=True)
     parts = [
-        Part(name="readers as heard", effect=_mean("AUC, readers as heard", found.areas[:main]), threshold=THRESHOLD),
-        Part(name="one frame (RO3)", effect=_mean("AUC, one frame", frame.endless), threshold=THRESHOLD),
+        Part(name="readers as heard", effect=_mean("AUC, readers as heard", all_of("heard")), threshold=THRESHOLD),
+        Part(name="one frame (RO3)", effect=_mean("AUC, one frame", all_of("frame")), threshold=THRESHOLD),
         Part(
             name="a level for each component",
-            effect=_mean("AUC, a level for each component", component[:main]),
+            effect=_mean("AUC, a level for each component", all_of("component")),
             threshold=THRESHOLD,
             note="two families; how many partials sound moves the level",
         ),
@@ -84,36 +120,28 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
             note="" if len(partners) >= LEAST_PARTNERS else "too few fit between the partials at this frame rate",
         ),
     ]
-    if code.recorded is not None and design.recorded is not None:
-        recorded = presence.separate(code.recorded, design.recorded.present).endless[:main]
+    if all(each.recorded is not None for each in found):
         name = "in the company of your recordings"
-        parts.append(Part(name=name, effect=_mean(f"AUC {name}", recorded), threshold=THRESHOLD))
-    said, known = found.said[..., :main], labels[..., :main]
-    null = presence.permuted_areas(said, known, rng, NULL_DRAWS)
-    observed = float(np.nanmean(presence.area_by_family(said, known)))
+        parts.append(Part(name=name, effect=_mean(f"AUC {name}", all_of("recorded")), threshold=THRESHOLD))
     return Measurement(
         site=site,
         probe="separable",
         version=VERSION,
-        effect=_mean("area under the ROC curve", found.endless[:main]),
+        effect=_mean("area under the ROC curve", all_of("endless")),
         parts=tuple(parts),
-        null=Null(
-            kind="labels permuted within families and folds",
-            draws=NULL_DRAWS,
-            p=float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS)),
+        null=presence.null_of(
+            [each.observed for each in found],
+            [each.null for each in found],
+            "labels permuted within families and folds",
         ),
-        sounds=design.sounds,
+        sounds=sounds,
         figures={
-            "hz": [float(hz) for hz in design.total.candidates.hz[:main]],
-            "auc_by_partial": [float(each) for each in found.endless[:main]],
+            "hz": [float(hz) for hz in np.sort(presence.hz_of(draws))],
+            "auc_by_partial": [float(each) for each in all_of("endless")],
         },
     )
 
 
-def _of_components(code: Code, mixtures: Mixtures) -> NDArray[np.float64]:
-    return presence.separate(code.component, mixtures.present).endless
-
-
-def _mean(name: str, areas: NDArray[np.float64]) -> Effect:
+def _mean(name: str, areas: Floats) -> Effect:
     found = presence.mean_over_partials(name, areas)
     return replace(found, high=min(found.high, 1.0))

@@ -39,20 +39,21 @@ Traps     A reader sets aside what is loud in its own family only. Features are 
           each, .81 reads .87 and .60 reads .65 (8): the lower end makes room for that, the upper end does not.
 """
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import presence
 from .hearing import Ear, Probe
-from .presence import Code, Design, Halves
-from .records import Effect, Measurement, Null, Part, Threshold
+from .presence import Code, Design, Halves, Heard, Reading
+from .records import Effect, Measurement, Part, Threshold
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-VERSION = 4
+VERSION = 5
 THRESHOLD = Threshold(0.8, 0.6)
 SIZES = presence.SIZES
 LEAST_HOME = 0.7
@@ -66,15 +67,37 @@ TOKENS = 240
 
 def stable_across_contexts(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     """Measure how well readers read on in other company; see the module."""
-    design = presence.draw(ear, rng, effort)
-    answers = yield presence.ask(ear, design)
-    return {site: _measure(site, design, code, rng) for site, code in presence.codes(ear, design, answers).items()}
+    heard = yield from presence.listen(ear, rng, effort)
+    return {site: _measure(site, draws, rng) for site, draws in heard.items()}
 
 
-def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) -> Measurement:
-    nothing = Measurement(site=site, probe="stable_across_contexts", version=VERSION, effect=None, sounds=design.sounds)
-    if not code.answers:
-        return replace(nothing, reason="the code does not change with the sound")
+@dataclass(frozen=True)
+class Found:
+    """What readers of one draw reach; areas are 'partials families', abroad 'partials families families'."""
+
+    readings: Mapping[str, Reading]
+    """By readout."""
+    chosen: str
+    """The readout that reads best at home."""
+    features: Mapping[str, Floats]
+    """By readout, 'families tokens features'."""
+    labels: Labels
+    abroad: Floats
+    """By the readout that serves best where it is not scored."""
+    pooled: Floats
+    several: Floats
+    """By readers of all other families."""
+    recorded: Floats | None
+    """In the company of recordings, 'partials families recordings'."""
+
+    @property
+    def within(self) -> Floats:
+        """At home, by the chosen readout."""
+        return self.readings[self.chosen].within
+
+
+def _found(draw: Heard) -> Found:
+    design, code = draw.design, draw.code
     labels = design.total.present[..., : design.main]
     half = code.sequence.shape[-1] // 2
     slices = {
@@ -84,40 +107,64 @@ def _measure(site: str, design: Design, code: Code, rng: np.random.Generator) ->
     }
     unit = presence.remainder(code.sequence, design.total.present)
     features = presence.divided(code.sequence, unit)
-    readings = {name: presence.read(features[..., each], labels) for name, each in slices.items()}
+    by_readout = {name: features[..., each] for name, each in slices.items()}
+    readings = {name: presence.read(each, labels) for name, each in by_readout.items()}
     chosen = max(readings, key=lambda name: float(readings[name].within.mean()))
-    best = readings[chosen]
-    several = presence.area_by_family(presence.read_elsewhere(features, labels), labels)
-    pooled = presence.area_by_family(presence.read_pooled(features, labels), labels)
-    abroad = read_abroad([reading.across for reading in readings.values()])
-    found = replace(
-        nothing,
-        reason=_unheard(best.within),
-        parts=(
-            Part(name="at home", effect=home(best.within), threshold=Threshold(LEAST_HOME, LEAST_HOME), note="gate"),
-            *(_part(readout, reading.within, reading.across) for readout, reading in readings.items()),
-            _part("as heard", best.within, abroad),
-            _part("readers of all other families", pooled, several),
-            *_in_recordings(code, design, unit, best.within, slices[chosen]),
-        ),
-        figures={"auc_from_family_to_family": _table(best.within, abroad)},
+    return Found(
+        readings=readings,
+        chosen=chosen,
+        features=by_readout,
+        labels=labels,
+        abroad=read_abroad([reading.across for reading in readings.values()]),
+        pooled=presence.area_by_family(presence.read_pooled(features, labels), labels),
+        several=presence.area_by_family(presence.read_elsewhere(features, labels), labels),
+        recorded=_in_recordings(code, design, unit, slices[chosen]),
     )
-    if found.reason:
-        return found
-    halves = {name: presence.read_halves(features[..., each], labels) for name, each in slices.items()}
-    null = presence.permuted_areas(best.abroad, labels, rng, NULL_DRAWS)
-    observed = float(np.nanmean(presence.area_by_family(best.abroad, labels)))
-    p = float((1 + (null >= observed).sum()) / (1 + NULL_DRAWS))
+
+
+def _measure(site: str, draws: tuple[Heard, ...], rng: np.random.Generator) -> Measurement:
+    sounds = draws[0].design.sounds
+    nothing = Measurement(site=site, probe="stable_across_contexts", version=VERSION, effect=None, sounds=sounds)
+    if not presence.answering(draws):
+        return replace(nothing, reason="the code does not change with the sound")
+    found = [_found(each) for each in draws]
+
+    def all_of(what: Callable[[Found], Floats]) -> Floats:
+        return presence.together(draws, [what(each) for each in found])
+
+    within, abroad = all_of(lambda each: each.within), all_of(lambda each: each.abroad)
+    parts = [Part(name="at home", effect=home(within), threshold=Threshold(LEAST_HOME, LEAST_HOME), note="gate")]
+    for name in found[0].readings:
+        read = [each.readings[name] for each in found]
+        own, away = ([getattr(each, which) for each in read] for which in ("within", "across"))
+        parts.append(_part(name, presence.together(draws, own), presence.together(draws, away)))
+    parts += [
+        _part("as heard", within, abroad),
+        _part("readers of all other families", all_of(lambda each: each.pooled), all_of(lambda each: each.several)),
+    ]
+    recorded = [each.recorded for each in found if each.recorded is not None]
+    if len(recorded) == len(found):
+        parts.append(_part("in the company of your recordings", within, presence.together(draws, recorded)))
+    figures = {"auc_from_family_to_family": _table(within, abroad)}
+    measured = replace(nothing, reason=_unheard(within), parts=tuple(parts), figures=figures)
+    if measured.reason:
+        return measured
+    own, away = (presence.together(draws, areas) for areas in zip(*map(_freed_of, found), strict=True))
+    said = [(each.readings[each.chosen].abroad, each.labels) for each in found]
     return replace(
-        found,
-        effect=freed(
-            "share read in other company",
-            ratio("as heard", best.within, abroad),
-            halves[chosen],
-            list(halves.values()),
+        measured,
+        effect=share("share read in other company", ratio("as heard", within, abroad), own, away),
+        null=presence.null_of(
+            [float(np.nanmean(presence.area_by_family(*each))) for each in said],
+            [presence.permuted_areas(*each, rng, NULL_DRAWS) for each in said],
+            "labels permuted within families, abroad",
         ),
-        null=Null(kind="labels permuted within families, abroad", draws=NULL_DRAWS, p=p),
     )
+
+
+def _freed_of(found: Found) -> tuple[Floats, Floats]:
+    halves = {name: presence.read_halves(features, found.labels) for name, features in found.features.items()}
+    return freed(halves[found.chosen], list(halves.values()))
 
 
 def read_abroad(readouts: list[Floats]) -> Floats:
@@ -154,14 +201,12 @@ def ratio(name: str, within: Floats, abroad: Floats) -> Effect:
     return presence.ratio_over_partials(name, means[1] - 0.5, means[0] - 0.5)
 
 
-def freed(name: str, heard: Effect, home: Halves, readouts: list[Halves]) -> Effect:
-    """Return the share that readers find abroad on average, free of the chance of the sounds that they heard.
+def freed(home: Halves, readouts: list[Halves]) -> tuple[Floats, Floats]:
+    """Return areas at home and abroad, 'partials' each, free of the chance of the sounds that readers heard.
 
     Areas as heard are enlarged by the factor in d' that `Halves` says, one for all partials at home and one abroad.
 
     Args:
-        name: what the effect is called.
-        heard: the share as readers of all sounds find it: the lower end leaves room for it (`DOUBT`).
         home: readers at home.
         readouts: readers abroad, of which each pair of families has its own.
     """
@@ -172,7 +217,18 @@ def freed(name: str, heard: Effect, home: Halves, readouts: list[Halves]) -> Eff
     )
     same = np.eye(areas.shape[-1], dtype=bool)
     own = _freed(home.areas[:, same], home.scatter[:, same], home.lasting[:, same])
-    away = _freed(areas[:, ~same], scatter[:, ~same], lasting[:, ~same])
+    return own, _freed(areas[:, ~same], scatter[:, ~same], lasting[:, ~same])
+
+
+def share(name: str, heard: Effect, own: Floats, away: Floats) -> Effect:
+    """Return the share that readers find abroad on average, free of chance.
+
+    Args:
+        name: what the effect is called.
+        heard: the share as readers of all sounds find it: the lower end leaves room for it (`DOUBT`).
+        own: areas of `freed` readers at home, in order of frequency.
+        away: and abroad.
+    """
     reached = presence.ratio_over_partials(name, away - 0.5, own - 0.5)
     return replace(reached, low=reached.low - DOUBT * max(reached.value - heard.value, 0.0))
 
@@ -189,18 +245,14 @@ def _abroad(areas: Floats) -> Floats:
     return np.where(np.eye(areas.shape[-1], dtype=bool), np.nan, areas)
 
 
-def _in_recordings(code: Code, design: Design, unit: Floats, within: Floats, readout: slice) -> tuple[Part, ...]:
-    """Readers of each family, in the company of recordings."""
+def _in_recordings(code: Code, design: Design, unit: Floats, readout: slice) -> Floats | None:
+    """Areas of readers of each family in the company of recordings, 'partials families recordings'."""
     if code.recorded is None or design.recorded is None:
-        return ()
+        return None
     kinds = len(code.sequence)
     labels = np.concatenate([design.total.present, design.recorded.present])[..., : design.main]
     features = presence.divided(np.concatenate([code.sequence, code.recorded]), unit)[..., readout]
-    across = presence.read(features, labels, homes=range(kinds)).across[:, :kinds, kinds:]
-    unheard = _unheard(within)
-    name = "in the company of your recordings"
-    effect = None if unheard else ratio(f"share read {name}", within, across)
-    return (Part(name=name, effect=effect, threshold=THRESHOLD, note=unheard or ""),)
+    return presence.read(features, labels, homes=range(kinds)).across[:, :kinds, kinds:]
 
 
 def home(within: Floats) -> Effect:
@@ -210,7 +262,8 @@ def home(within: Floats) -> Effect:
 
 def _part(name: str, within: Floats, abroad: Floats) -> Part:
     unheard = _unheard(within)
-    effect = None if unheard else ratio(f"share read in other company, {name}", within, abroad)
+    told = f"share read {name}" if name.startswith("in ") else f"share read in other company, {name}"
+    effect = None if unheard else ratio(told, within, abroad)
     return Part(name=name, effect=effect, threshold=THRESHOLD, note=unheard or "")
 
 

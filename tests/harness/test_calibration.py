@@ -13,7 +13,7 @@ from testtone.probes.contained_not_exposed import larger
 from testtone.probes.no_part_relations import Learned
 from testtone.probes.records import Effect
 from testtone.probes.stable_across_contexts import _freed as freed_areas
-from testtone.probes.stable_across_contexts import freed, ratio
+from testtone.probes.stable_across_contexts import freed, ratio, share
 from testtone.tests.harness.calibration import (
     WORLDS,
     Calibration,
@@ -188,10 +188,10 @@ def test_the_lower_end_leaves_room_for_what_readers_found() -> None:
 
     readers = halves(area_of(1.0), area_of(0.5), 0.25)
     twice = (area_of(1.0) - 0.5) / (area_of(2.0) - 0.5)
-    found = freed("share", ratio("share", np.full((16, 6), 0.8), np.full((16, 6), 0.65)), readers, [readers])
+    found = share("share", ratio("share", np.full((16, 6), 0.8), np.full((16, 6), 0.65)), *freed(readers, [readers]))
     assert (found.value, found.high) == (pytest.approx(twice), pytest.approx(twice, abs=0.01))
     assert found.low == pytest.approx(0.5, abs=0.01)
-    more = freed("share", ratio("share", np.full((16, 6), 0.8), np.full((16, 6), 0.79)), readers, [readers])
+    more = share("share", ratio("share", np.full((16, 6), 0.8), np.full((16, 6), 0.79)), *freed(readers, [readers]))
     assert more.low == pytest.approx(twice, abs=0.01)
 
 
@@ -200,7 +200,7 @@ def test_each_pair_of_families_has_the_readout_that_serves_elsewhere() -> None:
         return presence.Halves(np.full((16, 6, 6), abroad), *np.ones((2, 16, 6, 6)))
 
     heard = ratio("share", np.full((16, 6), 0.9), np.full((16, 6), 0.9))
-    found = freed("share", heard, halves(0.9), [halves(0.6), halves(0.7)])
+    found = share("share", heard, *freed(halves(0.9), [halves(0.6), halves(0.7)]))
     assert found.value == pytest.approx(0.2 / 0.4)
 
 

@@ -98,7 +98,7 @@ class Looker:
 @pytest.mark.parametrize(("before", "after"), [(2.0, 2.0), (2.0, 1.0), (2.5, 0.6)])
 def test_what_is_kept_is_the_ratio_of_areas(before: float, after: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """AUC = Phi(d' / sqrt 2) for two normals a distance d' apart (Green & Swets 1966)."""
-    monkeypatch.setitem(probe.SIZES, "quick", {"families": 6, "tokens": 96})
+    monkeypatch.setitem(probe.SIZES, "quick", {"draws": 1, "families": 6, "tokens": 96})
     areas = [float(stats.norm.cdf(each / np.sqrt(2))) - 0.5 for each in (before, after)]
     found = np.mean([effect_of(measure(Looker(before, after, monkeypatch), seed=seed)).value for seed in (0, 1)])
     assert found == pytest.approx(areas[1] / areas[0], abs=TOLERANCE)

@@ -31,12 +31,15 @@ class OtherUnits:
         return getattr(self._inner, name)
 
     def listen(self, waveforms):
+        """Return every site in its units."""
         return {site: TIMES.get(site, 1) * values for site, values in self._inner.listen(waveforms).items()}
 
     def dequantise(self, codes):
+        """Return what codes stand for, in the units of the quantised site."""
         return TIMES["quantised"] * self._inner.dequantise(codes)
 
     def ablated(self, **which):
+        """Return a variant, in the units of the encoder."""
         return OtherUnits(self._inner.ablated(**which))
 
 
