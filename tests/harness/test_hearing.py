@@ -22,6 +22,9 @@ from testtone.tests.harness.halfway import Halfway
 RATE = SAMPLE_RATE / HOP
 """Frames a second of a meter, Hz."""
 
+UNIT = 0.125
+"""What a meter's answers are in units of: noise at an RMS of .1 moves it by .1, and 1/8 is the nearest power of two."""
+
 
 def tone(hz: float = 1000.0, *, amplitude: float = 0.1, seconds: float = 0.3, label: str = "") -> Stimulus:
     return Stimulus.of(Tone((Partial(hz, amplitude),)), seconds=seconds, label=label)
@@ -92,7 +95,7 @@ def test_answers_come_in_the_order_asked() -> None:
     for site in ("stack_end", "latent"):
         forwards, backwards = (answer[site] for answer in kept[0])
         assert forwards.shape == (19, 1)
-        np.testing.assert_allclose(forwards[:, 0], np.array(levels) / math.sqrt(2), rtol=1e-5)
+        np.testing.assert_allclose(forwards[:, 0] * UNIT, np.array(levels) / math.sqrt(2), rtol=1e-5)
         np.testing.assert_array_equal(forwards, backwards[::-1])
 
 
@@ -115,7 +118,7 @@ def test_silence_is_subtracted_frame_by_frame() -> None:
     hear_all(Diary(), two=asks(request, keep=kept))
     warm, cold = (answers[0]["latent"] for answers in kept)
     # An offset of 5 to 6 in float32 costs digits: half a step of it is 2.4e-7.
-    np.testing.assert_allclose(warm[0], cold[0], atol=5e-7)
+    np.testing.assert_allclose(warm[0], cold[0], atol=5e-7 / UNIT)
     assert not warm[1].any()
 
 
@@ -126,7 +129,7 @@ def test_each_length_has_its_own_silence() -> None:
 
     kept: list[Any] = []
     hear_all(Positional(), one=asks([Listen((tone(seconds=0.3), tone(seconds=0.5)), mean)], keep=kept))
-    np.testing.assert_allclose(kept[0][0]["latent"][:, 0], 0.1 / math.sqrt(2), rtol=1e-4)
+    np.testing.assert_allclose(kept[0][0]["latent"][:, 0] * UNIT, 0.1 / math.sqrt(2), rtol=1e-4)
 
 
 def test_edges_and_ramps_are_left_out() -> None:
@@ -134,7 +137,7 @@ def test_edges_and_ramps_are_left_out() -> None:
     sound = Stimulus.of(Tone((Partial(1000.0, 0.1),)), seconds=0.3, ramp_seconds=0.05)
     kept: list[Any] = []
     hear_all(Diary(), one=asks([Listen((sound,), Frames(18)), Listen((sound,), log_power)], keep=kept))
-    np.testing.assert_allclose(kept[0][0]["latent"], 0.1 / math.sqrt(2), rtol=1e-5)
+    np.testing.assert_allclose(kept[0][0]["latent"] * UNIT, 0.1 / math.sqrt(2), rtol=1e-5)
     # No variation left but rounding, whose power is far below the floor of 1e-12.
     assert kept[0][1]["latent"].item() == pytest.approx(math.log(1e-12), abs=0.01)
 
@@ -148,7 +151,7 @@ def test_a_probe_may_ask_again_when_it_knows_more() -> None:
         for _ in range(12):
             amplitude = (low + high) / 2
             (answer,) = yield [Listen((tone(amplitude=amplitude),), mean)]
-            low, high = (amplitude, high) if answer["latent"].item() < 0.2 else (low, amplitude)
+            low, high = (amplitude, high) if answer["latent"].item() * UNIT < 0.2 else (low, amplitude)
         return {"latent": low}  # type: ignore[dict-item]
 
     listener = Listener(diary)
@@ -175,12 +178,12 @@ def test_a_probe_that_asks_nothing_is_answered_nothing() -> None:
 
 
 def later_fault() -> Meter:
-    """Return a meter that breaks on its third sound and later: after three looks, sound, silence, sound."""
+    """Return a meter that breaks on its second sound: after three looks, silence, sound, and noise for its units."""
 
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("broken")
 
-    return Faulty(spoil, after=5)
+    return Faulty(spoil, after=6)
 
 
 def test_a_fault_ends_those_who_ask_and_spares_those_who_are_done() -> None:
@@ -408,5 +411,6 @@ def test_a_probe_is_told_what_the_encoder_tells_of_itself():
     assert ear.shifted == ()
     np.testing.assert_array_equal(ear.first_conv_filters, encoder.first_conv_filters)
     codes = np.arange(8).reshape(1, 2, 4)
-    np.testing.assert_array_equal(ear.dequantise(codes), encoder.dequantise(codes))
+    unit = Listener(encoder).sizes["quantised"]
+    np.testing.assert_array_equal(ear.dequantise(codes), encoder.dequantise(codes) / unit)
     assert ear_of(Listener(Meter()), ("latent",)).dequantise is None
