@@ -136,8 +136,8 @@ def _measure(site: str, draws: tuple[Heard, ...], rng: np.random.Generator) -> M
     parts = [Part(name="at home", effect=home(within), threshold=Threshold(LEAST_HOME, LEAST_HOME), note="gate")]
     for name in found[0].readings:
         read = [each.readings[name] for each in found]
-        own, away = ([getattr(each, which) for each in read] for which in ("within", "across"))
-        parts.append(_part(name, presence.together(draws, own), presence.together(draws, away)))
+        areas = [presence.together(draws, [getattr(each, which) for each in read]) for which in ("within", "across")]
+        parts.append(_part(name, *areas))
     parts += [
         _part("as heard", within, abroad),
         _part("readers of all other families", all_of(lambda each: each.pooled), all_of(lambda each: each.several)),
