@@ -277,7 +277,7 @@ class EncodecEncoder:
         sites = {}
         values = samples[:, None]
         last = (0, self._stack_end, len(self.module) - 1)[min(deepest, 2)]
-        for index, layer in enumerate(self.module[: last + 1]):
+        for index, layer in enumerate(list(self.module)[: last + 1]):
             values = through(layer, values, owned=index - 1 not in (-1, 0, self._stack_end))
             if index == 0:
                 sites["first_conv"] = values

@@ -564,11 +564,12 @@ class Listener:
         wanted = tuple(site for site in self.sites if site in sites)
         if not wanted or not callable(getattr(self.encoder, "listen_at", None)):
             return self.ask(batch)
+        if self._shortcuts.get(wanted):
+            return self.ask_at(batch, wanted)
+        whole = self.ask(batch)
         if wanted not in self._shortcuts:
-            whole = self.ask(batch)
             self._shortcuts[wanted] = not self.astray(whole, self.ask_at(batch, wanted))
-            return whole
-        return self.ask_at(batch, wanted) if self._shortcuts[wanted] else self.ask(batch)
+        return {site: whole[site] for site in wanted}
 
     def astray(self, whole: Mapping[str, NDArray[Any]], some: Mapping[str, NDArray[Any]]) -> tuple[str, ...]:
         """The sites at which an answer of `listen_at` is not that of `listen`, to the bit and free of margins."""

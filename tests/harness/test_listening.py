@@ -87,6 +87,9 @@ def test_some_sites_are_asked_for_alone_once_that_has_given_the_same() -> None:
     # The first time both are asked, beside the answer to the clips and the look at the sites.
     assert encoder.calls == [3, 3]
     assert set(listener.listen(clips, sites=("latent",)).values) == {"latent"}
+    # The first batch of several is no exception.
+    many = listener.listen(noise(2 * BATCH + 1), sites=("stack_end",)).values
+    assert {site: values.shape for site, values in many.items()} == {"stack_end": (2 * BATCH + 1, 1, 50)}
     assert set(listener.listen(clips).values) == {"stack_end", "latent"}
 
 
