@@ -3,6 +3,11 @@
 Two ways are timed in turn, in one process, on the same sounds; the table gives the median of each and their ratio.
 Nothing is asserted. A ratio holds where its absolute times do not: other work slows both ways.
 
+Of a claim check, what cannot be avoided is forward passes of its sounds, of each once through each encoder on trial
+and each control, at the sites that are asked for and in full batches, and readers that are fitted (`probes.decoding`);
+both are made again with nothing around them. All else is testtone's: silence, margins and rates found out, checks of
+what comes back, rendering, readouts, resampling and intervals, the report.
+
 The flow of the nearest published peer is re-enacted after its description: a process for every stimulus, which opens a
 synthesizer, plays to a stereo file at 44.1 kHz with reverb and chorus, and ends; the file read again, mixed down and
 resampled; then one clip a pass, gradients on, the time mean of one site. It is given what it does not have: its process
@@ -31,6 +36,7 @@ import torch
 from testtone.models.listening import BATCH, Listener
 from testtone.models.specs import resolve
 from testtone.models.threads import held
+from testtone.probes import decoding, hearing
 from testtone.probes.hearing import Listen, ear_of, hear
 from testtone.probes.readouts import mean
 from testtone.stimuli import Stimulus, renders
@@ -38,9 +44,11 @@ from testtone.stimuli.renders import note_render
 from testtone.tests.check import check
 
 ROUNDS = 5
-NOTES = 8
+NOTES = 30
+"""With silence four batches, all but one place of which are taken: a claim plays some hundred sounds of a length."""
+
 SECONDS = 1.0
-CLAIM = "pitch_direction"
+CLAIMS = ("pitch_direction", "separable", "selectivity_limited")
 ENCODER = "encodec-mini"
 GROWTH = Path(__file__).with_name("growth.py")
 
@@ -155,39 +163,59 @@ def test_against_pretty_midi(ratios: Callable[..., None]) -> None:
     ratios("rendering: pretty_midi.fluidsynth / testtone", theirs, ours)
 
 
-def test_a_check_against_its_bare_passes(ratios: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The passes of one check are written down and then made again, with nothing around them."""
-    passes: list[tuple[Any, torch.Tensor]] = []
-    whole = Listener.ask
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_check_against_what_it_cannot_avoid(
+    ratios: Callable[..., None], monkeypatch: pytest.MonkeyPatch, claim: str
+) -> None:
+    """The passes and the fits of one check are written down and then made again, with nothing around them."""
+    passes: list[tuple[Any, torch.Tensor, tuple[str, ...]]] = []
+    fits: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    beside, learned = hearing._Silence.beside, decoding._learned
 
-    def ask(listener: Listener, batch: np.ndarray) -> Any:
-        passes.append((listener.encoder, torch.from_numpy(batch.copy())))
-        return whole(listener, batch)
+    def heard(
+        silence: Any, sounds: np.ndarray, variant: str | None = None, sites: Any = None, all_sites: Any = None
+    ) -> Any:
+        listener = hearing._variant(silence._listener, variant)
+        wanted = tuple(site for site in listener.sites if sites is None or site in sites)
+        passes.append((listener.encoder, torch.from_numpy(sounds.copy()), wanted))
+        return beside(silence, sounds, variant, sites, all_sites)
+
+    def fitted(*arguments: Any, **options: Any) -> Any:
+        fits.append((arguments, options))
+        return learned(*arguments, **options)
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(Listener, "ask", ask)
-        check(CLAIM, ENCODER, effort="quick")
+        meanwhile.setattr(hearing._Silence, "beside", heard)
+        meanwhile.setattr(decoding, "_learned", fitted)
+        check(claim, ENCODER, effort="quick")
 
     def bare() -> None:
         with torch.no_grad():
-            for encoder, clips in passes:
-                encoder.listen(clips)
+            for encoder, clips, sites in passes:
+                encoder.listen_at(clips, sites) if hasattr(encoder, "listen_at") else encoder.listen(clips)
 
-    whole_check, unavoidable = in_turn(forgotten(lambda: check(CLAIM, ENCODER, effort="quick")), bare, rounds=3)
-    ratios(f"{CLAIM} on {ENCODER}, controls included / its bare passes", whole_check, unavoidable)
+    def learn() -> None:
+        for arguments, options in fits:
+            learned(*arguments, **options)
+
+    whole, forward, fitting = in_turn(forgotten(lambda: check(claim, ENCODER, effort="quick")), bare, learn)
+    said = f"{claim} on {ENCODER}, controls included"
+    ratios(f"{said} / its passes and fits", whole, forward + fitting)
+    ratios(f"{said} / its passes", whole, forward)
 
 
-def test_a_second_check_with_a_store(ratios: Callable[..., None], tmp_path: Path) -> None:
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_second_check_with_a_store(ratios: Callable[..., None], tmp_path: Path, claim: str) -> None:
     folders = iter(tmp_path / str(number) for number in range(100))
 
     def first() -> None:
         nonlocal last
         last = next(folders)
-        check(CLAIM, ENCODER, effort="quick", store=last)
+        check(claim, ENCODER, effort="quick", store=last)
 
     last = tmp_path
-    cold, warm = in_turn(forgotten(first), lambda: check(CLAIM, ENCODER, effort="quick", store=last), rounds=3)
-    ratios(f"{CLAIM} on {ENCODER}: second run with a store / first", warm, cold)
+    cold, warm = in_turn(forgotten(first), lambda: check(claim, ENCODER, effort="quick", store=last))
+    ratios(f"{claim} on {ENCODER}: second run with a store / first", warm, cold)
 
 
 @pytest.mark.parametrize("batch", [1, 4, 8, 16, 32])
