@@ -31,7 +31,7 @@ import sysconfig
 import time
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path, PurePath
 from typing import Any
@@ -452,23 +452,27 @@ def _file_of(name: str, importer: Path | None) -> Path | None:
     return Path(origin) if origin is not None and Path(origin).is_file() else None
 
 
-def _imported(path: Path, package: str) -> Iterator[str]:
+def _imported(path: Path, package: str) -> frozenset[str]:
     """Names that a module imports, at any depth of its code, with the packages that they lie in."""
     try:
-        tree = ast.parse(path.read_bytes())
+        return _imported_in(path.read_bytes(), package)
     except (OSError, SyntaxError) as error:
         raise UnknownError(f"the source {path} cannot be read: {error}") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _imported_in(text: bytes, package: str) -> frozenset[str]:
+    """The same of a text; remembered by all of the text, so that a file that was changed is read anew."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             base = ".".join([*above, *filter(None, [node.module])])
             names |= {base} | {f"{base}.{alias.name}" if base else alias.name for alias in node.names}
-    for name in names:
-        parts = name.split(".")
-        yield from (".".join(parts[: upto + 1]) for upto in range(len(parts)))
+    parts = [name.split(".") for name in names]
+    return frozenset(".".join(each[: upto + 1]) for each in parts for upto in range(len(each)))
 
 
 @functools.cache

@@ -276,3 +276,12 @@ def test_a_tapped_module_is_known_by_its_source_and_taps(folder: Path) -> None:
     other = identity(Listener(tap(model, sample_rate=8000, stack_end="body")))
     assert differ(one, other) >= {"state", "heard"}
     assert listening.BATCH == module.BATCH
+
+
+def test_a_source_is_read_again_when_it_says_something_else(folder: Path) -> None:
+    (folder / "upper.py").write_text("import lower\n")
+    (folder / "lower.py").write_text("")
+    (folder / "lowest.py").write_text("")
+    assert set(module._closure(["upper"])) == {"upper", "lower"}
+    (folder / "lower.py").write_text("import lowest\n")
+    assert set(module._closure(["upper"])) == {"upper", "lower", "lowest"}
