@@ -15,9 +15,10 @@ Formula   a ridge regression of the next note (one of 12) on RO1 + RO2 (`decodin
           once.
           Eight companions are few: a note may show in some combinations only, and a learner that met none of these
           fails on the others for want of hearing, not for want of parts in the code. What endless company would add is
-          estimated from learners with half the companions: acc_held + (acc_held - acc_half). Where notes are blurred by
-          their company, errors fall as the reciprocal of the companions, and that is all that is missing (Quenouille
-          1956). Where notes show in some combinations they fall geometrically, and there is little left to add.
+          estimated from learners with half the companions: acc_held + (acc_held - acc_half) / 2. Where notes are
+          blurred by their company, errors fall as the reciprocal of the companions, and all of the difference is still
+          missing (Quenouille 1956); where notes show in some combinations, errors fall geometrically, and less of it
+          is: half of it stands between the two, and errs on neither side.
           G = (acc_held, so corrected and at most 1, - 1/12) / (acc_seen - 1/12); effect = 1 - G: 0 is a learner that
           takes parts as parts, 1 one that knows the combinations it has heard and nothing of the rest.
 Gate      the lower end of acc_seen must exceed .5: who has not learned cannot fail to generalise: insufficient.
@@ -51,10 +52,13 @@ from .readouts import log_power, mean
 from .records import Effect, Measurement, Null, Part, Threshold
 from .statistics import as_share, jackknife_two_way, permutation
 
-VERSION = 4
+VERSION = 3
 FRAMES = 24
 NOTES = 12
 THIRDS = 3
+MORE = 0.5
+"""Of what company of twice the size added: how much endless company would add to that."""
+
 GATE = 0.5
 HIDDEN = 512
 THRESHOLD = Threshold(0.8, 0.2)
@@ -206,7 +210,7 @@ class Learned:
 
     def lost(self, kept: NDArray[np.bool_] | None = None) -> float:
         """Return 1 - G over the combinations kept, in endless company; nan where nothing was learned."""
-        return self._lost(2.0 * self.held - self.half, kept)
+        return self._lost(self.held + MORE * (self.held - self.half), kept)
 
     def lost_as_heard(self, kept: NDArray[np.bool_] | None = None) -> float:
         """Return 1 - G over the combinations kept, in the company there was; nan where nothing was learned."""
