@@ -316,8 +316,18 @@ def cells_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
     return of
 
 
-def notes_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
+def lost_of_notes(share: float, notes: int = 12) -> float:
+    """1 - G where a share of the notes show in all of their pairs, and the others in none.
+
+    Of the others one is right whenever there are any: a learner knows them by what does not show.
+    """
+    unknown = notes * (1.0 - share) - (1.0 - share**notes)
+    return unknown / (notes - 1)
+
+
+def notes_that_show(lost: float, channels: int = 64) -> Callable[[int], Code]:
     """As `cells_that_show`, but a note of the first voice shows in all of its pairs or in none."""
+    share = float(optimize.brentq(lambda share: lost_of_notes(share) - lost, 0.0, 1.0))
 
     def of(seed: int) -> Code:
         def code(stimulus: Stimulus) -> NDArray[np.float64]:
@@ -516,9 +526,9 @@ WORLDS: dict[str, World] = {
         )
     },
     **{
-        f"parts, {name}, {truth:.2f}": World(PARTS, truth, code(1 - truth))
+        f"parts, {name}, {truth:.2f}": World(PARTS, truth, code)
         for truth in (0.8, 0.2, 0.9, 0.1)
-        for name, code in (("cells", cells_that_show), ("notes", notes_that_show))
+        for name, code in (("cells", cells_that_show(1 - truth)), ("notes", notes_that_show(truth)))
     },
     **{
         f"parts, colours, weight {weight}": World(PARTS, lost_in_colours(weight), notes_in_colours(weight))
