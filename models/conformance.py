@@ -22,6 +22,7 @@ is not made, and says so: where the answer depends on the rest of the batch, not
 `margins`          those declared are as long as those measured
 `codes`            not negative, not all one; `dequantise` gives `quantised`, and takes a prefix
 `attributes`       what is offered beyond the contract is what it should be
+`some sites`       `listen_at` gives, site by site, what `listen` gives, to the bit
 `gradient`         `listen_with_gradient` gives what `listen` gives, and can be differentiated
 =================  ===================================================================================================
 """
@@ -562,7 +563,7 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
     if name == "tags":
         named = isinstance(value, (tuple, list)) and all(isinstance(each, str) for each in value)
         return None if named else "is not a tuple of names"
-    if name in ("to", "dequantise", "reconstruct", "listen_with_gradient", "ablated", "by_layer"):
+    if name in ("to", "dequantise", "reconstruct", "listen_at", "listen_with_gradient", "ablated", "by_layer"):
         return None if callable(value) else "cannot be called"
     if name == "members":
         channels = on.heard["latent"].shape[1] if "latent" in on.heard else 0
@@ -595,6 +596,30 @@ def _wrong(name: str, value: Any, on: _Examination) -> str | None:
         if len(kernels) != len(on.listener.strides or ()):
             return f"has {len(kernels)} arrays for {len(on.listener.strides or ())} strides"
     return None
+
+
+def _some_sites(on: _Examination) -> Iterator[tuple[Outcome, str]]:
+    if not callable(getattr(on.encoder, "listen_at", None)):
+        yield "ok", "not offered; every pass is a whole one"
+        return
+    if on.fixed is not None:
+        yield "note", "listen_at() is not asked: what is heard in windows is heard at all sites"
+        return
+    sites, faults = tuple(on.heard), 0
+    clips = [np.concatenate([on.noise(count), 0 * on.noise(count)]) for count in (on.samples, 2 * on.samples + 7)]
+    for clip in clips:
+        whole = on.fresh().ask(clip)
+        for asked in [(site,) for site in sites] + [sites]:
+            if wrong := on.listener.astray(whole, on.listener.ask_at(clip, asked)):
+                faults += 1
+                yield (
+                    "fault",
+                    f"listen_at() asked for {', '.join(asked)}: {', '.join(wrong)} is not what listen() gives, to the "
+                    "bit",
+                )
+        if faults:
+            return
+    yield "ok", f"listen_at() gives {', '.join(sites)} as listen() does, each by itself and all at once, to the bit"
 
 
 def _gradient(on: _Examination) -> Iterator[tuple[Outcome, str]]:
@@ -642,6 +667,7 @@ _CHECKS = (
     _Check("margins", _margins, ("answer", "lengths", "silence", "determinism", "batch", "frame rates")),
     _Check("codes", _codes, ("answer", "silence", "determinism")),
     _Check("attributes", _attributes, ("answer",)),
+    _Check("some sites", _some_sites, ("answer", "lengths", "silence", "determinism", "frame rates", "margins")),
     _Check("gradient", _gradient, ("answer", "silence", "determinism")),
 )
 

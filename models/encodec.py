@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from torch import Tensor, nn
 from ._torchaudio import import_encodec
 from .ablation import AblatedEncoder, derivative_at_rest, without_strides
 from .initialisation import draw_with_gain, effective_weight, own_random_numbers, twin_name
+from .protocol import CODES
 from .quantisers import Codebooks, calibration_waveforms, fit_residual_codebooks
 from .seanet import quantised, through
 from .weights import WeightsError, fetch, load_state, sha256_of_file, sha256_of_state
@@ -45,6 +46,9 @@ SETTLED = 1e-3
 """A frame has forgotten how its clip began when that moves it by less than this share of the response to a sound."""
 
 CALIBRATION_BATCH = 4
+
+DEPTHS = {"first_conv": 0, "stack_end": 1, "latent": 2, "quantised": 3, CODES: 3}
+"""How far into the network a site lies."""
 
 
 class EncodecEncoder:
@@ -159,14 +163,20 @@ class EncodecEncoder:
         Raises:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
         """
-        self._ensure_fitted()
+        return self.listen_at(waveforms, tuple(self.frame_rates))
+
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> Mapping[str, Tensor]:
+        """Return what `listen` gives at these sites, no layer heard that lies behind the last of them."""
+        deepest = max(DEPTHS[site] for site in sites)
         with torch.no_grad():
-            sites = self._forward(_as_input(waveforms, self.device))
-            if self._quantizer is not None:
+            if deepest == DEPTHS[CODES]:
+                self._ensure_fitted()
+            heard = self._forward(_as_input(waveforms, self.device), deepest=deepest)
+            if deepest == DEPTHS[CODES]:
                 # Inside, codes are 'codebooks batch frames'.
-                codes, sites["quantised"] = quantised(self._layers(), sites["latent"])
-                sites["codes"] = codes.transpose(0, 1).contiguous()
-        return {site: values.cpu() for site, values in sites.items()}
+                codes, heard["quantised"] = quantised(self._layers(), heard["latent"])
+                heard["codes"] = codes.transpose(0, 1).contiguous()
+        return {site: values.cpu() for site, values in heard.items() if site in sites}
 
     def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
         """Return first_conv, stack_end and latent as functions of `waveforms` that can be differentiated."""
@@ -262,17 +272,19 @@ class EncodecEncoder:
             quantised: Tensor = self._quantizer.decode(indices.transpose(0, 1))
         return quantised.cpu()
 
-    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
-        """Return the real-valued sites of 'batch samples'; no later layer writes on them."""
+    def _forward(self, samples: Tensor, *, deepest: int = 2) -> dict[str, Tensor]:
+        """Return the real-valued sites of 'batch samples', as deep as that; no later layer writes on them."""
         sites = {}
         values = samples[:, None]
-        for index, layer in enumerate(self.module):
+        last = (0, self._stack_end, len(self.module) - 1)[min(deepest, 2)]
+        for index, layer in enumerate(list(self.module)[: last + 1]):
             values = through(layer, values, owned=index - 1 not in (-1, 0, self._stack_end))
             if index == 0:
                 sites["first_conv"] = values
             if index == self._stack_end:
                 sites["stack_end"] = values
-        sites["latent"] = values
+            if index == len(self.module) - 1:
+                sites["latent"] = values
         return sites
 
     @cached_property

@@ -102,8 +102,8 @@ class Encodec48Encoder(EncodecEncoder):
         convolutions = [each for layer in list(self.module)[: index + 1] for each in _convolutions(layer)]
         return reach((each, padding_left(each, causal=False)) for each in convolutions)
 
-    def _forward(self, samples: Tensor) -> dict[str, Tensor]:
-        """Return the real-valued sites of 'batch samples'; copies, so that no later layer can write on them."""
+    def _forward(self, samples: Tensor, *, deepest: int = 2) -> dict[str, Tensor]:
+        """Return the real-valued sites of 'batch samples', all of them, as copies that no later layer writes on."""
         hop = math.prod(self.strides)
         hops = {"first_conv": 1, "stack_end": hop, "latent": hop}
         return self._segments.hear(samples[:, None], self._hear_segment, hops=hops)

@@ -33,7 +33,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +48,7 @@ from torch import Tensor, nn
 
 from ._torchaudio import torchaudio_or_placeholder
 from .encodec import _convolutions, _last_strided
+from .protocol import CODES, SITES
 from .reach import Reach, memory_seconds, padding_left, reach
 from .segments import Segments, normalised
 from .weights import WeightsError, sha256_of_state
@@ -201,12 +202,16 @@ class HuggingFaceEncoder:
         Raises:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
         """
+        return self.listen_at(waveforms, (*SITES, CODES))
+
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> Mapping[str, Tensor]:
+        """Return what `listen` gives at these sites; nothing is quantised that nobody asks for."""
         with torch.no_grad():
-            sites = self._forward(self._as_input(waveforms))
-            codes = self._anatomy.codes(sites["latent"], self.codebooks)
-            sites["quantised"] = self._anatomy.dequantise(codes)
-            sites["codes"] = codes
-        return {site: values.cpu() for site, values in sites.items()}
+            heard = self._forward(self._as_input(waveforms))
+            if not {"quantised", CODES}.isdisjoint(sites):
+                codes = self._anatomy.codes(heard["latent"], self.codebooks)
+                heard |= {"quantised": self._anatomy.dequantise(codes), CODES: codes}
+        return {site: values.cpu() for site, values in heard.items() if site in sites}
 
     def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
         """Return first_conv, stack_end and latent as functions of `waveforms` that can be differentiated."""

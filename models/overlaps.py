@@ -38,14 +38,14 @@ def pooled(values: Tensor, layer: Layer) -> Tensor:
 
 
 def ends(frames: Tensor, layers: Sequence[Layer]) -> Tensor:
-    """Return the one sample that layers leave of a window around each frame, 'batch out frames'.
+    """Return the one sample that layers leave of each window within a clip, 'batch out windows'.
 
     Args:
-        frames: 'batch in frames'. Beyond either end there are zeros.
+        frames: 'batch in frames'.
         layers: n of them, for windows of 3 ** n frames.
     """
-    count, length, gap = frames.shape[2], 3 ** len(layers), 1
-    shared, before = nn.functional.pad(frames, (length // 2, length // 2)), 0
+    count, length, gap = frames.shape[2] - 3 ** len(layers) + 1, 3 ** len(layers), 1
+    shared, before = frames, 0
     first = last = None
     for weight, bias in layers:
 

@@ -53,6 +53,9 @@ OPTIONAL_ATTRIBUTES: Mapping[str, str] = {
     "ablated": "callable: full_rate=, linear= -> an encoder of the same weights, or None where there is none: with "
     "every stride removed (each later layer spread by what was strided before it, so that every hop-th frame is one "
     "of this encoder's), and with its nonlinearities replaced by their derivatives at rest.",
+    "listen_at": "callable: waveforms, sites (of those it offers, codes among them) -> what `listen` gives at these "
+    "sites, to the bit and in its shape, without the work that only others need. Frames within a declared "
+    "margin_seconds, which no claim reads, may hold any finite number. Absent: `listen`.",
     "listen_with_gradient": "callable like `listen`, real sites only, tensors that stay in the graph of the input.",
 }
 """Everything an encoder may offer beyond the contract, and what is assumed where it does not."""

@@ -38,6 +38,7 @@ from torch import Tensor, nn
 from . import overlaps
 from .ablation import AblatedEncoder, linear_at_rest
 from .initialisation import draw_with_gain, own_random_numbers, twin_name
+from .protocol import SITES
 from .quantisers import calibration_waveforms
 from .weights import WeightsError, bundled, sha256_of_file, sha256_of_state
 
@@ -185,10 +186,24 @@ class SampleCNNEncoder:
         Raises:
             ValueError: if the waveforms are not a non-empty 'batch samples'.
         """
+        return self._clip_by_clip(waveforms, SITES, whole=False)
+
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> Mapping[str, Tensor]:
+        """Return what `listen` gives at these sites; zeros where a frame's window looks beyond the clip."""
+        return self._clip_by_clip(waveforms, sites, whole=True)
+
+    def _clip_by_clip(self, waveforms: Tensor, sites: Sequence[str], *, whole: bool) -> Mapping[str, Tensor]:
         with torch.no_grad():
             layers = self._layers()
+            quiet: dict[str, Tensor] | None = None
+            clips = []
             # Clip by clip: a clip's activations fit a processor's cache, and no other clip can touch its last bits.
-            clips = [self._forward(clip[None], layers) for clip in _as_input(waveforms, self.device)]
+            for clip in _as_input(waveforms, self.device):
+                # Batches are filled up with silence, which is as expensive as any sound.
+                silent = not bool(clip.any())
+                heard = quiet if silent and quiet is not None else self._forward(clip[None], layers, sites, whole=whole)
+                quiet = heard if silent else quiet
+                clips.append(heard)
             return {site: torch.cat([clip[site] for clip in clips]).cpu() for site in clips[0]}
 
     def listen_with_gradient(self, waveforms: Tensor) -> Mapping[str, Tensor]:
@@ -264,16 +279,44 @@ class SampleCNNEncoder:
         """Return the convolutions of the nine modules and the one of one tap, each with its batch norm folded in."""
         return [overlaps.folded(*list(module.children())[:2]) for module in list(self.module.children())[1:]]
 
-    def _forward(self, samples: Tensor, layers: Sequence[overlaps.Layer]) -> dict[str, Tensor]:
-        """Return the sites of 'batch samples'."""
-        first = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
-        frames = self._first_norm(first)
+    def _forward(
+        self,
+        samples: Tensor,
+        layers: Sequence[overlaps.Layer],
+        sites: Sequence[str] = SITES,
+        *,
+        whole: bool = False,
+    ) -> dict[str, Tensor]:
+        """Return some sites of 'batch samples'; zeros for windows that look beyond the clip, if `whole`."""
+        filtered = self._first_conv(nn.functional.pad(samples, (0, -samples.shape[1] % HOP))[:, None])
+        heard = {}
+        if "first_conv" in sites:
+            heard["first_conv"] = filtered[..., : math.ceil(samples.shape[1] / 3)].clone()
+        if not set(sites) - {"first_conv"}:
+            return heard
+        frames = self._first_norm(filtered)
         for layer in layers[:DENSE_MODULES]:
             frames = overlaps.pooled(frames, layer)
+        half = WINDOW // 2
+        if frames.shape[2] < WINDOW:
+            return heard | self._deeper(frames, layers, sites, (half, half))
+        # By themselves, windows that lie within the clip are the same to the bit whether the others are heard or not.
+        inner = self._deeper(frames, layers, sites)
+        if whole:
+            return heard | {site: nn.functional.pad(values, (half, half)) for site, values in inner.items()}
+        first = self._deeper(frames[..., : 2 * half], layers, sites, (half, 0))
+        last = self._deeper(frames[..., -2 * half :], layers, sites, (0, half))
+        return heard | {site: torch.cat([first[site], inner[site], last[site]], dim=2) for site in inner}
+
+    def _deeper(
+        self, frames: Tensor, layers: Sequence[overlaps.Layer], sites: Sequence[str], zeros: tuple[int, int] = (0, 0)
+    ) -> dict[str, Tensor]:
+        """Return some sites for each window of 'batch channels frames' with so many zeros before and after them."""
+        frames = nn.functional.pad(frames, zeros) if any(zeros) else frames
         ends = overlaps.ends(frames, layers[DENSE_MODULES:-1])
         latents = nn.functional.conv1d(ends, *layers[-1]).relu_()
         hidden = self.model.hidden(latents.transpose(1, 2)).transpose(1, 2)
-        return self._sites(samples, first, ends, latents, hidden)
+        return {s: v for s, v in (("stack_end", ends), ("latent", latents), ("quantised", hidden)) if s in sites}
 
     def _window_by_window(self, samples: Tensor) -> dict[str, Tensor]:
         """Return the same, each window through all of its layers: for layers that were replaced by others."""
@@ -289,13 +332,8 @@ class SampleCNNEncoder:
         def timed(vectors: Tensor) -> Tensor:
             return vectors.reshape(batch, -1, vectors.shape[1]).transpose(1, 2)
 
-        return self._sites(samples, first, timed(ends), timed(latents), timed(hidden))
-
-    def _sites(
-        self, samples: Tensor, first: Tensor, ends: Tensor, latents: Tensor, hidden: Tensor
-    ) -> dict[str, Tensor]:
         heard = first[..., : math.ceil(samples.shape[1] / 3)].clone()
-        return {"first_conv": heard, "stack_end": ends, "latent": latents, "quantised": hidden}
+        return {"first_conv": heard, "stack_end": timed(ends), "latent": timed(latents), "quantised": timed(hidden)}
 
 
 def trained(*, path: str | Path | None = None) -> SampleCNNEncoder:

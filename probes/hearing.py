@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -166,11 +166,10 @@ def _respond(listener: Listener, sites: Sequence[str]) -> Respond:
     silence = _Silence(listener)
 
     def respond(waves: NDArray[Any]) -> Mapping[str, NDArray[np.float64]]:
-        quiet = silence.of(waves.shape[1])
-        parts = [
-            listener.listen(np.ascontiguousarray(waves[start : start + BATCH], np.float32)).values
-            for start in range(0, len(waves), BATCH)
-        ]
+        parts = []
+        for start in range(0, len(waves), BATCH):
+            part, quiet = silence.beside(np.ascontiguousarray(waves[start : start + BATCH], np.float32))
+            parts.append(part)
         return {
             site: (np.concatenate([part[site] for part in parts]) - quiet[site]) / listener.sizes[site]
             for site in sites
@@ -339,13 +338,16 @@ class _Round(Generic[Key]):
                 continue
             by_length.setdefault((name[1], round(stimulus.seconds * self._listener.sample_rate)), []).append(name)
         done = len(self._stimuli) - sum(map(len, by_length.values()))
-        for (variant, samples), names in by_length.items():
-            listener, quiet = _variant(self._listener, variant), silence.of(samples, variant)
-            for start in range(0, len(names), BATCH):
-                batch = names[start : start + BATCH]
+        for (variant, _), names in by_length.items():
+            everywhere = {site for name in names for site, _ in self._wanted[name]}
+            # Sounds that are wanted at the same sites share batches; the batch with room to spare has silence in it.
+            names = sorted(names, key=self._sites)
+            batches = [names[start : start + BATCH] for start in range(0, len(names), BATCH)]
+            for batch in sorted(batches, key=len):
                 waveforms = {name: wave for name in batch if (wave := self._render(name)) is not None}
                 if waveforms:
-                    heard = listener.listen(np.stack(list(waveforms.values()))).values
+                    here = {site for name in waveforms for site in self._sites(name)}
+                    heard, quiet = silence.beside(np.stack(list(waveforms.values())), variant, here, everywhere)
                     for row, name in enumerate(waveforms):
                         self._read(name, {site: values[row] for site, values in heard.items()}, quiet)
                         if before is not None:
@@ -353,6 +355,10 @@ class _Round(Generic[Key]):
                 done += len(batch)
                 if progress is not None:
                     progress(done, len(self._stimuli))
+
+    def _sites(self, name: _Name) -> list[str]:
+        """The sites at which a sound is wanted, in one order."""
+        return sorted({site for site, _ in self._wanted[name]})
 
     def _readouts(self, name: _Name) -> dict[Readout, list[str]]:
         """What is wanted of a sound: readouts, and each one's sites."""
@@ -446,14 +452,33 @@ class _Silence:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._answers: dict[tuple[str | None, int], dict[str, NDArray[Any]]] = {}
+        self._asked: dict[tuple[str | None, int], set[str | None]] = {}
 
-    def of(self, samples: int, variant: str | None = None) -> dict[str, NDArray[Any]]:
-        if (variant, samples) not in self._answers:
-            heard = _variant(self._listener, variant).listen(np.zeros((1, samples), np.float32)).values
-            self._answers[variant, samples] = {
-                site: values[0].astype(np.float64) for site, values in heard.items() if site != CODES
-            }
-        return self._answers[variant, samples]
+    def beside(
+        self,
+        sounds: NDArray[np.float32],
+        variant: str | None = None,
+        sites: Collection[str] | None = None,
+        everywhere: Collection[str] | None = None,
+    ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]:
+        """Return what 'clips samples' give and what silence gives: the first time it is heard in one batch with them.
+
+        Args:
+            sounds: some clips.
+            variant: who hears them.
+            sites: at which sites the sounds are wanted; None: at all, frames within margins included.
+            everywhere: at which sites silence will be wanted.
+        """
+        samples = sounds.shape[1]
+        listener, asked = _variant(self._listener, variant), self._asked.setdefault((variant, samples), set())
+        answers = self._answers.setdefault((variant, samples), {})
+        wanted = {None} if everywhere is None else set(everywhere)
+        if wanted <= asked:
+            return listener.listen(sounds, sites=sites).values, answers
+        heard = listener.listen(np.concatenate([sounds, np.zeros((1, samples), np.float32)]), sites=everywhere).values
+        answers |= {site: values[-1].astype(np.float64) for site, values in heard.items() if site != CODES}
+        asked |= wanted
+        return {site: values[:-1] for site, values in heard.items()}, answers
 
 
 def _variant(listener: Listener, variant: str | None) -> Listener:

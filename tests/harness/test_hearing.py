@@ -1,7 +1,7 @@
 """Many questions, one pass; and what is kept of an answer."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,16 +174,56 @@ def test_a_probe_that_asks_nothing_is_answered_nothing() -> None:
     assert (found["one"].measurements, found["one"].error) == ({}, None)
 
 
+class Sites(Diary):
+    """A meter that can be asked for some sites, and notes for which it was asked, of how many sounds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[tuple[str, ...], int]] = []
+
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> dict[str, Any]:
+        """Return these sites."""
+        self.asked.append((tuple(sites), int(waveforms.any(dim=1).sum())))
+        return {site: values for site, values in self.listen(waveforms).items() if site in sites}
+
+
+def test_an_encoder_is_asked_for_the_sites_that_are_wanted() -> None:
+    encoder, kept, whole = Sites(), [], []
+    few, many = tuple(tone(300 + 20 * n) for n in range(16)), tuple(tone(700 + 20 * n) for n in range(9))
+    rounds = [Listen(few, mean, sites=("stack_end",)), Listen(many, mean), Listen(few[:1], mean, sites=("latent",))]
+    hear_all(encoder, one=asks(rounds, keep=kept))
+    hear_all(Diary(), one=asks(rounds, keep=whole))
+    for ours, theirs in zip(kept[0], whole[0], strict=True):
+        assert ours.keys() == theirs.keys()
+        for site in ours:
+            np.testing.assert_array_equal(ours[site], theirs[site])
+    # One sound left over, with silence; ten sounds at both sites, beside them six, and then eight, at one of them.
+    both, one = ("stack_end", "latent"), ("stack_end",)
+    assert encoder.asked == [(both, 1), (both, 8), (both, 8), (one, 8)]
+    assert encoder.times(many[0]) == 1
+
+
+def test_silence_shares_a_batch_with_sounds() -> None:
+    encoder, batches = Meter(), []
+    listen = encoder.listen
+    encoder.listen = lambda clips: batches.append(int(clips.any(dim=1).sum())) or listen(clips)  # type: ignore[method-assign]
+    listener = Listener(encoder)
+    ear, _ = ear_of(listener, ("latent",)), listener.sizes
+    batches.clear()
+    hear(listener, {"one": (ear, asks([Listen(tuple(tone(300 + 20 * n) for n in range(11)), mean)]))})
+    assert batches == [3, 8]
+
+
 # --- when something breaks ------------------------------------------------------------------------------------------
 
 
 def later_fault() -> Meter:
-    """Return a meter that breaks on its second sound: after three looks, silence, sound, and noise for its units."""
+    """Return a meter that breaks on its second sound: after three looks, sound and silence, and noise for its units."""
 
     def spoil(answer: dict[str, Any]) -> Any:
         raise RuntimeError("broken")
 
-    return Faulty(spoil, after=6)
+    return Faulty(spoil, after=5)
 
 
 def test_a_fault_ends_those_who_ask_and_spares_those_who_are_done() -> None:
@@ -224,9 +264,11 @@ def test_other_frames_for_silence_are_a_fault() -> None:
     class Gated(Meter):
         def listen(self, waveforms: Tensor) -> dict[str, Any]:
             heard = super().listen(waveforms)
-            return heard if waveforms.any() else {site: z[..., 1:] for site, z in heard.items()}
+            alone = not waveforms.any(dim=1).all()
+            return {site: z[..., 1:] for site, z in heard.items()} if alone else heard
 
-    found = hear_all(Gated(), one=asks([Listen((tone(),), mean)]))
+    # Silence is heard with the ninth sound, in a batch with room to spare.
+    found = hear_all(Gated(), one=asks([Listen(tuple(tone(300 + 40 * n) for n in range(9)), mean)]))
     assert found["one"].fault == (
         "meter: site 'stack_end' gave 30 frames for a sound and 29 for silence of the same length"
     )

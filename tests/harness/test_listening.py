@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,6 +51,79 @@ class Answers(Meter):
 
 def noise(clips: int, *, seconds: float = 0.5) -> NDArray[np.float32]:
     return (0.1 * RNG.standard_normal((clips, round(seconds * SAMPLE_RATE)))).astype(np.float32)
+
+
+# --- some sites alone -----------------------------------------------------------------------------------------------
+
+
+class Shortcut(Meter):
+    """A meter that answers at some sites alone, with something added there."""
+
+    def __init__(self, *, more: float = 0.0, early: float = 0.0) -> None:
+        super().__init__()
+        self.more, self.early, self.calls = more, early, [0, 0]
+
+    def listen(self, waveforms: Tensor) -> dict[str, Any]:
+        """Return both sites."""
+        self.calls[0] += 1
+        return super().listen(waveforms)
+
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> dict[str, Any]:
+        """Return some sites."""
+        self.calls[1] += 1
+        heard = {site: values + self.more for site, values in super().listen(waveforms).items() if site in sites}
+        for values in heard.values():
+            values[..., :3] += self.early
+        return heard
+
+
+def test_some_sites_are_asked_for_alone_once_that_has_given_the_same() -> None:
+    encoder = Shortcut()
+    listener, clips = Listener(encoder), noise(3)
+    whole = listener.listen(clips).values
+    for _ in range(3):
+        heard = listener.listen(clips, sites=("latent", "codes")).values
+        np.testing.assert_array_equal(heard["latent"], whole["latent"])
+    # The first time both are asked, beside the answer to the clips and the look at the sites.
+    assert encoder.calls == [3, 3]
+    assert set(listener.listen(clips, sites=("latent",)).values) == {"latent"}
+    # The first batch of several is no exception.
+    many = listener.listen(noise(2 * BATCH + 1), sites=("stack_end",)).values
+    assert {site: values.shape for site, values in many.items()} == {"stack_end": (2 * BATCH + 1, 1, 50)}
+    assert set(listener.listen(clips).values) == {"stack_end", "latent"}
+
+
+def test_a_shortcut_that_gives_something_else_is_not_taken() -> None:
+    encoder = Shortcut(more=1e-6)
+    listener, clips = Listener(encoder), noise(3)
+    whole = listener.listen(clips).values
+    for _ in range(3):
+        np.testing.assert_array_equal(listener.listen(clips, sites=("latent",)).values["latent"], whole["latent"])
+    assert encoder.calls == [5, 1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "taken"), [({"latent": (0.03, 0.0)}, True), ({"latent": 0.02}, False), ({}, False)]
+)
+def test_a_shortcut_may_say_anything_within_declared_margins_alone(declared: Any, taken: bool) -> None:
+    encoder = Shortcut(early=1.0)
+    encoder.margin_seconds = declared  # type: ignore[attr-defined]
+    listener, clips = Listener(encoder), noise(3)
+    whole = listener.listen(clips).values["latent"]
+    for _ in range(2):
+        heard = listener.listen(clips, sites=("latent",)).values["latent"]
+        np.testing.assert_array_equal(heard[..., 3:], whole[..., 3:])
+    assert (encoder.calls[1] == 2) == taken
+    assert np.array_equal(heard, whole) != taken
+
+
+def test_a_shortcut_that_lacks_a_site_is_a_fault() -> None:
+    encoder = Shortcut()
+    encoder.listen_at = lambda waveforms, sites: {}  # type: ignore[method-assign]
+    with pytest.raises(EncoderFault, match=re.escape("meter: listen_at() was asked for latent and gave no latent")):
+        Listener(encoder).listen(noise(1), sites=("latent",))
+    encoder.listen_at = None  # type: ignore[assignment, method-assign]
+    assert set(Listener(encoder).listen(noise(1), sites=("latent",)).values) == {"stack_end", "latent"}
 
 
 # --- the same clip, the same answer ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,16 @@ class Codec:
         return summed(codes)
 
 
+class Thrifty(Codec):
+    """A codec that quantises where it is asked to."""
+
+    @torch.no_grad()
+    def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> dict[str, Any]:
+        """Return some sites, and quantise for nobody."""
+        heard = self.listen(waveforms) if {"quantised", "codes"} & set(sites) else self.sites(waveforms)
+        return {site: heard[site] for site in sites}
+
+
 def found(report: Report, check: str) -> str:
     """Return what one check said."""
     return " ".join(finding.text for finding in report.findings if finding.check == check)
@@ -109,6 +119,28 @@ def test_a_small_codec_keeps_the_contract() -> None:
         "codes 2 codebooks x 98 frames for 1 s"
     )
     assert "first_conv 1000 Hz, stack_end 100 Hz" in found(report, "frame rates")
+    assert found(report, "some sites") == "not offered; every pass is a whole one"
+
+
+def test_an_encoder_that_hears_some_sites_by_themselves_keeps_the_contract() -> None:
+    report = check(Thrifty())
+    assert report.ok, str(report)
+    assert found(report, "some sites").startswith(
+        "listen_at() gives first_conv, stack_end, latent, quantised, codes as"
+    )
+
+
+def test_frames_within_a_declared_margin_may_be_anything_at_some_sites() -> None:
+    class Careless(Thrifty):
+        def listen_at(self, waveforms: Tensor, sites: Sequence[str]) -> dict[str, Any]:
+            heard = super().listen_at(waveforms, sites)
+            return {site: nn.functional.pad(values[..., 2:], (2, 0)) for site, values in heard.items()}
+
+    declared, silent = Careless(), Careless()
+    declared.margin_seconds = dict.fromkeys(declared.margin_seconds, (0.02, 0.0))
+    silent.margin_seconds = None
+    assert check(declared).ok, str(check(declared))
+    assert {finding.check for finding in check(silent).faults} == {"some sites"}
 
 
 def test_a_tapped_module_keeps_the_contract_in_whatever_mode_it_came() -> None:
@@ -353,6 +385,22 @@ BROKEN: dict[str, tuple[Callable[[], Any], str, str]] = {
         "codes",
         r"dequantise\(\) raised IndexError: .*it takes the first few codebooks",
     ),
+    "another site": (
+        declares(
+            listen_at=lambda w, sites: {
+                site: values + 1e-6 if site == "latent" else values
+                for site, values in Thrifty().listen_at(w, sites).items()
+            }
+        ),
+        "some sites",
+        r"listen_at\(\) asked for latent: latent is not what listen\(\) gives, to the bit",
+    ),
+    "a site too few": (
+        declares(listen_at=lambda w, sites: Thrifty().listen_at(w, sites[:1])),
+        "some sites",
+        r"listen_at\(\) was asked for .* and gave no stack_end, latent, quantised, codes",
+    ),
+    "no callable": (declares(listen_at=True), "attributes", "listen_at=True cannot be called"),
     "another gradient": (
         declares(listen_with_gradient=lambda w: {"latent": 2 * Codec().sites(w)["latent"]}),
         "gradient",

@@ -61,6 +61,26 @@ def test_all_sites_of_one_pass(gain: EncodecEncoder) -> None:
     assert not any(values.requires_grad for values in heard.values())
 
 
+@pytest.mark.parametrize("asked", [*((site,) for site in (*SITES, "codes")), ("stack_end", "latent")], ids="-".join)
+def test_some_sites_are_those_of_a_whole_pass_and_nothing_behind_them_is_heard(gain, monkeypatch, asked) -> None:
+    clips = noise(8, seconds=0.7)
+    whole = gain.listen(clips)
+    heard_by: list[int] = []
+    deepest = max(map([*SITES, "codes"].index, asked))
+    with monkeypatch.context() as meanwhile:
+        for index, layer in enumerate(gain.module):
+            through = layer.forward
+            meanwhile.setattr(layer, "forward", lambda v, i=index, f=through: heard_by.append(i) or f(v))
+        if deepest < SITES.index("quantised"):
+            meanwhile.setattr(encodec, "quantised", None)
+        heard = gain.listen_at(clips, asked)
+    assert set(heard) == set(asked)
+    assert all(torch.equal(heard[site], whole[site]) for site in asked)
+    assert (
+        max(heard_by, default=0) <= (0, gain._stack_end, len(gain.module), len(gain.module), len(gain.module))[deepest]
+    )
+
+
 def test_what_it_says_of_itself(gain: EncodecEncoder, default: EncodecEncoder) -> None:
     assert gain.strides == (2, 4, 5, 8)
     assert gain.frame_rates == {"first_conv": 24e3, "stack_end": 75.0, "latent": 75.0, "quantised": 75.0, "codes": 75.0}

@@ -185,7 +185,7 @@ def test_what_it_says_of_itself(encoder):
         assert encoder.module(noise(2, SAMPLES)[:, None]).shape == (2, HIDDEN, 1)
 
 
-@pytest.mark.parametrize("samples", [500, HOP, 7 * HOP + 1, SAMPLES])
+@pytest.mark.parametrize("samples", [500, HOP, 7 * HOP + 1, SAMPLES, SAMPLES + 33 * HOP + 7])
 def test_what_windows_share_is_what_each_would_hear_alone(encoder, samples):
     clips = noise(2, samples)
     heard = encoder.listen(clips)
@@ -196,6 +196,24 @@ def test_what_windows_share_is_what_each_would_hear_alone(encoder, samples):
         assert values.shape == alone[site].shape
         assert close(values, alone[site])
         assert float(values.std()) > 0.001
+
+
+@pytest.mark.parametrize("samples", [500, SAMPLES - HOP, SAMPLES, 3 * SAMPLES + 100])
+@pytest.mark.parametrize("asked", [("first_conv",), ("stack_end",), ("stack_end", "latent"), ("quantised",), SITES])
+def test_some_sites_are_those_of_a_whole_pass_to_the_bit_where_windows_lie_within_the_clip(encoder, samples, asked):
+    clips = noise(3, samples)
+    clips[1:] = 0
+    whole, heard = encoder.listen(clips), encoder.listen_at(clips, asked)
+    assert set(heard) == set(asked)
+    for site, values in heard.items():
+        assert values.shape == whole[site].shape
+        edge = math.floor(encoder.margin_seconds[site] * encoder.frame_rates[site])
+        assert edge <= (0 if site == "first_conv" else MIDDLE)
+        edge = edge if values.shape[2] > 2 * MIDDLE else 0
+        assert torch.equal(values[..., edge : values.shape[2] - edge], whole[site][..., edge : values.shape[2] - edge])
+        if edge:
+            assert not values[..., :edge].any()
+            assert not values[..., -edge:].any()
 
 
 def test_gradients_reach_the_waveform_and_match_a_difference(encoder):
