@@ -52,10 +52,10 @@ from .records import Effect, Measurement, Null, Part, Threshold
 from .search import differentiable, impulse_matrix, metamers, nearest_codes
 from .statistics import jackknife, permutation
 
-VERSION = 2
-SIZES = {"quick": 12, "standard": 12, "thorough": 24}
+VERSION = 3
+SIZES = {"quick": 12, "standard": 20, "thorough": 24}
 DRAWS = {"quick": 199, "standard": 999, "thorough": 1999}
-AUDIO_SECONDS = {"quick": 210.0, "standard": 330.0, "thorough": 12_000.0}
+AUDIO_SECONDS = {"quick": 210.0, "standard": 550.0, "thorough": 12_000.0}
 """Sound that a search downhill may play, in seconds; fewer than `LEAST_EVALUATIONS` are not begun."""
 LEAST_EVALUATIONS, MOST_EVALUATIONS = 40, 600
 STARTS = {"quick": 1, "standard": 1, "thorough": 2}

@@ -1,7 +1,7 @@
 """Can each partial of a mixture be read off the code?
 
 Source: Post 0, section 0.2: "narrowband oscillatory components must be represented in a way that is both separable and
-stable across contexts". In words: sixteen partials sound or not, as coins fall. From the code alone a linear reader
+stable across contexts". In words: partials sound or not, as coins fall. From the code alone a linear reader
 says which of them sound. A code that keeps them apart lets it answer, each for itself, whatever the others do.
 
 Stimuli   mixtures at one level in all (`presence`): how many partials sound moves no level.

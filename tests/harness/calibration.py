@@ -122,14 +122,19 @@ def area_of(distance: float) -> float:
 CELLS = MAIN + PARTNERS
 
 
-def held(stimulus: Stimulus) -> NDArray[np.float64]:
-    """Which partials of a mixture sound, 0 or 1, by their cells on the scale of the ear."""
+PLACES = 32 * CELLS
+"""Of frequencies within the range of partials: two draws of partials hardly ever share one."""
+
+
+def held(stimulus: Stimulus, by_place: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+    """Which partials of a mixture sound, by their cells on the scale of the ear: 1, or what stands at their place."""
     low, high = erb_rate(LOW_HZ), erb_rate(HIGH_HZ)
     found = np.zeros(CELLS)
     for source in stimulus.sources:
         if getattr(source, "role", None) == "candidates":
-            hz = np.array([partial.hz for partial in source.partials])
-            found[[int((erb_rate(each) - low) / (high - low) * CELLS) for each in hz]] = 1.0
+            share = np.array([(erb_rate(partial.hz) - low) / (high - low) for partial in source.partials])
+            size = 1.0 if by_place is None else by_place[(share * PLACES).astype(int)]
+            found[(share * CELLS).astype(int)] = size
     return found
 
 
@@ -145,7 +150,7 @@ def partials(
     """Codes with a channel for each partial, in noise of unit variance: its mean moves by so much where it sounds.
 
     Args:
-        shared: draws by how much, 'cells'.
+        shared: draws by how much, 'places', in order of frequency.
         own: draws by how much another channel moves, which is another one in every family: readable there alone.
     """
 
@@ -157,12 +162,12 @@ def partials(
         order: dict[float, int] = {}
 
         def code(stimulus: Stimulus) -> NDArray[np.float64]:
-            sounding, noise = held(stimulus), draws(seed, stimulus.sha256)
-            z = first * sounding + noise.standard_normal(CELLS)
+            noise = draws(seed, stimulus.sha256)
+            z = held(stimulus, first) + noise.standard_normal(CELLS)
             if second is None:
                 return z
             family = order.setdefault(drone_hz(stimulus), len(order))
-            return np.concatenate([z, np.roll(second * sounding, family) + noise.standard_normal(CELLS)])
+            return np.concatenate([z, np.roll(held(stimulus, second), family) + noise.standard_normal(CELLS)])
 
         return code
 
@@ -215,22 +220,27 @@ MIXED = {0.81: (4.0, 1.6), 0.603: (4.0, 3.3)}
 
 def alike(distance: float) -> Callable[[np.random.Generator], NDArray[np.float64]]:
     """All partials move their channels by so many standard deviations."""
-    return lambda rng: np.full(CELLS, distance)
+    return lambda rng: np.full(PLACES, distance)
 
 
 def areas_between(low: float, high: float) -> Callable[[np.random.Generator], NDArray[np.float64]]:
     """Each partial has an area of its own, uniform between two."""
-    return lambda rng: np.array([d_prime(each) for each in rng.uniform(low, high, CELLS)])
+    return lambda rng: np.array([d_prime(each) for each in rng.uniform(low, high, PLACES)])
 
 
 def some(share: float, distance: float = 5.0) -> Callable[[np.random.Generator], NDArray[np.float64]]:
-    """Each partial moves its channel, or not at all, as a coin falls."""
-    return lambda rng: distance * (rng.random(CELLS) < share)
+    """A share of the places move their channel, the others not at all; which, is drawn."""
+    return lambda rng: distance * (rng.permutation(PLACES) < share * PLACES)
 
 
 def others(share: float, distance: float = 5.0) -> Callable[[np.random.Generator], NDArray[np.float64]]:
     """Those that `some` leaves out, drawn from the same numbers."""
-    return lambda rng: distance * (rng.random(CELLS) >= share)
+    return lambda rng: distance * (rng.permutation(PLACES) >= share * PLACES)
+
+
+def bands(share: float, distance: float = 5.0) -> Callable[[np.random.Generator], NDArray[np.float64]]:
+    """A share of the cells move their channel wherever in them a partial lies: neighbours are lost together."""
+    return lambda rng: distance * np.repeat(rng.permutation(CELLS) < share * CELLS, PLACES // CELLS)
 
 
 def two_sites(
@@ -306,8 +316,18 @@ def cells_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
     return of
 
 
-def notes_that_show(share: float, channels: int = 64) -> Callable[[int], Code]:
+def lost_of_notes(share: float, notes: int = 12) -> float:
+    """1 - G where a share of the notes show in all of their pairs, and the others in none.
+
+    Of the others one is right whenever there are any: a learner knows them by what does not show.
+    """
+    unknown = notes * (1.0 - share) - (1.0 - share**notes)
+    return unknown / (notes - 1)
+
+
+def notes_that_show(lost: float, channels: int = 64) -> Callable[[int], Code]:
     """As `cells_that_show`, but a note of the first voice shows in all of its pairs or in none."""
+    share = float(optimize.brentq(lambda share: lost_of_notes(share) - lost, 0.0, 1.0))
 
     def of(seed: int) -> Code:
         def code(stimulus: Stimulus) -> NDArray[np.float64]:
@@ -492,6 +512,12 @@ WORLDS: dict[str, World] = {
         )
     },
     **{
+        f"discretised, bands, {kept / CELLS:.2f}": World(
+            DISCRETISED, kept / CELLS, two_sites(alike(5.0), bands(kept / CELLS)), BOTH
+        )
+        for kept in (18, 14)
+    },
+    **{
         f"basis, {name}, {truth:.3f}": World(ENTANGLED, truth, code)
         for truth in (0.0, -0.25, 0.2, -0.375)
         for name, code in (
@@ -500,9 +526,9 @@ WORLDS: dict[str, World] = {
         )
     },
     **{
-        f"parts, {name}, {truth:.2f}": World(PARTS, truth, code(1 - truth))
+        f"parts, {name}, {truth:.2f}": World(PARTS, truth, code)
         for truth in (0.8, 0.2, 0.9, 0.1)
-        for name, code in (("cells", cells_that_show), ("notes", notes_that_show))
+        for name, code in (("cells", cells_that_show(1 - truth)), ("notes", notes_that_show(truth)))
     },
     **{
         f"parts, colours, weight {weight}": World(PARTS, lost_in_colours(weight), notes_in_colours(weight))
