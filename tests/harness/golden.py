@@ -104,7 +104,7 @@ GATED = ("discretised_latent", "no_part_relations", "pitch_not_in_mixture", "sta
 STANDARD = {"coarse, standard": {}}
 """And what is left out at ``quick``: full rate, and layer by layer."""
 
-FULLER = ("degrade_or_mix",)
+FULLER = ("alias_collapse", "degrade_or_mix")
 
 RECORDED = {"clear, with recordings": CLEAR["clear"], "fine, with recordings": HALFWAY["fine"]}
 """And what is asked only beside recordings of the user's own."""

@@ -251,6 +251,18 @@ def test_alias_and_control_can_be_exchanged_where_neither_collapses() -> None:
     assert whole.p > 0.05
 
 
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_members_of_a_class_span_as_many_directions_as_they_were_given(rank: int) -> None:
+    """However strongly each is attenuated, and whatever its phase; a class that is not heard spans none."""
+    rng = np.random.default_rng(rank)
+    directions = np.linalg.qr(rng.standard_normal((16, rank)))[0].T
+    members = (
+        10 ** rng.uniform(-3, 0, (8, 1)) * np.exp(2j * np.pi * rng.random((8, 1))) * directions[np.arange(8) % rank]
+    )
+    heard = np.stack([members, members + 1e-5 * np.abs(members) * rng.standard_normal((8, 16)), 0 * members], axis=-1)
+    assert alias_collapse.class_ranks(heard).tolist() == [rank, rank, 0]
+
+
 # --- what must not matter -------------------------------------------------------------------------------------------
 
 
