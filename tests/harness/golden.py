@@ -25,19 +25,23 @@ halfway, with the last bit of the samples changed:
 from __future__ import annotations
 
 import argparse
+import atexit
 import hashlib
 import json
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
+import soundfile
 import torch
 
 from testtone import stimuli
@@ -49,12 +53,12 @@ from testtone.probes import statistics
 from testtone.probes.hearing import Ear, Interview, Listen, Probe, ear_of
 from testtone.probes.margins import Choice, Margin, Recipe, Unfit, Whole
 from testtone.probes.records import Effect, Measurement
-from testtone.stimuli import designs, edits, mixtures, music, portraits, presence
+from testtone.stimuli import designs, edits, mixtures, music, portraits, presence, recordings
 from testtone.stimuli.backgrounds import backgrounds, ensemble
 from testtone.stimuli.multisines import LineSpectrum, Multisine
 from testtone.tests.check import claims
 from testtone.tests.claim import Claim
-from testtone.tests.harness.halfway import Halfway
+from testtone.tests.harness.halfway import SAMPLE_RATE, Halfway
 from testtone.tests.trial import Bench
 
 FILE = Path(__file__).parent / "golden.json"
@@ -100,7 +104,33 @@ GATED = ("discretised_latent", "no_part_relations", "pitch_not_in_mixture", "sta
 STANDARD = {"coarse, standard": {}}
 """And what is left out at ``quick``: full rate, and layer by layer."""
 
-FULLER = ("degrade_or_mix",)
+FULLER = ("alias_collapse", "degrade_or_mix")
+
+RECORDED = {"clear, with recordings": CLEAR["clear"], "fine, with recordings": HALFWAY["fine"]}
+"""And what is asked only beside recordings of the user's own."""
+
+AMONG_RECORDINGS = {
+    "brightness_steers": "fine, with recordings",
+    **dict.fromkeys(
+        (
+            "contained_not_exposed",
+            "pitch_direction",
+            "pitch_not_in_mixture",
+            "same_filters",
+            "separable",
+            "stable_across_contexts",
+        ),
+        "clear, with recordings",
+    ),
+}
+
+LINEAR = {
+    "linear": {"linear": True, "white": True, "last": 1, "channels": (12, 60, 60), "latent": 30},
+    "linear and slow": {"linear": True, "white": True, "last": 80, "channels": (12, 60, 160), "latent": 120},
+}
+"""And linear ones, of which the nearest code of all is known, or one of the nearest."""
+
+FOR_LINEAR = ("many_to_one",)
 
 KIN = {"architectural": 6, "unequal_and_predictable": 1}
 """Claims that compare an encoder with untrained ones, and with how many."""
@@ -132,15 +162,34 @@ def between(claim: Claim, kind: str, *, changed: Callable[[Halfway], Any] | None
     All of them `changed`, if that is given.
     """
     bench = Bench(seed=SEED, effort="standard" if kind in STANDARD else EFFORT)
+    if kind in RECORDED:
+        bench.audio = recorded()
+        # A search hears no recordings: what it says stands with the other kinds.
+        claim = replace(claim, margin=None, universal=None)
     kin = tuple(f"halfway {seed}" for seed in range(1, 1 + KIN.get(claim.id, 0)))
     for seed, spec in enumerate(("halfway", *kin)):
-        encoder = Halfway(seed, **{**HALFWAY, **CLEAR, **STANDARD}[kind])
+        encoder = Halfway(seed, **{**HALFWAY, **CLEAR, **STANDARD, **RECORDED, **LINEAR}[kind])
         bench._listeners[spec] = Listener(encoder if changed is None else changed(encoder), spec=spec)
     found = _measured(replace(claim, company=lambda spec: kin) if kin else claim, "halfway", bench)
     # Words stand with the controls, where they can be read.
     for site in found["sites"].values():
         site["said"] = _digest([json.dumps(site.pop(each)) for each in ("words", "notes", "thresholds", "examples")])
     return found
+
+
+@cache
+def recorded() -> recordings.Folder:
+    """Return three recordings at the rate of the encoders halfway, made of whole numbers: the same bytes everywhere."""
+    place = tempfile.TemporaryDirectory(prefix="testtone-recordings-")
+    atexit.register(place.cleanup)
+    for number in range(3):
+        rng = np.random.default_rng(number)
+        # Three sawtooth voices in some hiss, other notes each half second.
+        time = np.arange(SAMPLE_RATE // 2)
+        notes = [sum((time % period) * (2000 // period) for period in rng.integers(20, 160, 3)) for _ in range(16)]
+        sound = np.concatenate(notes) + rng.integers(-200, 200, 16 * len(time))
+        soundfile.write(Path(place.name) / f"{number}.wav", (sound - 3000).astype(np.int16), SAMPLE_RATE)
+    return recordings.folder(place.name)
 
 
 def _measured(claim: Claim, spec: str, bench: Bench) -> dict[str, Any]:
@@ -497,10 +546,15 @@ def pairs() -> list[tuple[str, str]]:
 def speaking() -> list[tuple[str, str]]:
     """Return every (claim id, kind of encoder halfway); the two claims of `LONG` hear others alone."""
     own = [name for name in claims() if name not in LONG]
-    more = {**dict.fromkeys(GATED, CLEAR), **dict.fromkeys(FULLER, STANDARD)}
+    more: dict[str, list[str]] = {name: [] for name in own}
+    for names, kinds in ((GATED, CLEAR), (FULLER, STANDARD), (FOR_LINEAR, LINEAR)):
+        for name in names:
+            more[name] += kinds
+    for name, kind in AMONG_RECORDINGS.items():
+        more[name].append(kind)
     # One claim hears two encoders for ten seconds each: once is enough to run its lines.
     first = {"unequal_and_predictable": 1}
-    return [(name, kind) for name in own for kind in (*list(HALFWAY)[: first.get(name)], *more.get(name, ()))]
+    return [(name, kind) for name in own for kind in (*list(HALFWAY)[: first.get(name)], *more[name])]
 
 
 def designing() -> list[str]:

@@ -37,18 +37,15 @@ class Halfway:
         gain: of the waveform; at 12 sounds of RMS .05 reach where the units bend.
         clear: long filters whose powers are averaged and a little mixed, instead: partials can be read off them, which
             some claims want to see before they go on.
+        white: first filters of noise, which miss no part of the spectrum.
+        last: stride, of three.
+        full_rate: no strides.
+        linear: no units, and no quantiser.
     """
 
     name = "halfway"
     sample_rate = SAMPLE_RATE
-    strides = STRIDES
     reference = True
-    frame_rates: ClassVar[dict[str, float]] = {
-        "first_conv": SAMPLE_RATE / 4,
-        "stack_end": SAMPLE_RATE / 160,
-        "latent": SAMPLE_RATE / 160,
-        "quantised": SAMPLE_RATE / 160,
-    }
     margin_seconds: ClassVar[dict[str, Any]] = {
         "first_conv": (0.0015, 0.0),
         "stack_end": (0.03, 0.0),
@@ -64,11 +61,14 @@ class Halfway:
         latent: int = 16,
         gain: float = 12.0,
         clear: bool = False,
+        white: bool = False,
+        last: int = STRIDES[-1],
         full_rate: bool = False,
         linear: bool = False,
     ) -> None:
         self.settings: dict[str, Any] = {"seed": seed, "channels": channels, "latent": latent, "gain": gain}
-        self.settings["clear"] = clear
+        self.settings |= {"clear": clear, "white": white, "last": last}
+        self.strides = (*STRIDES[:-1], last)
         self.gain, self.clear, self.full_rate, self.linear = gain, clear, full_rate, linear
         rng = np.random.default_rng(seed)
         shapes = zip(channels, (1, *channels), TAPS, strict=False)
@@ -77,15 +77,17 @@ class Halfway:
         hz = np.geomspace(150.0, 6000.0, channels[0])[:, None]
         taps = LONG_TAPS if clear else TAPS[0]
         tones = np.cos(2 * np.pi * hz * np.arange(taps) / SAMPLE_RATE + rng.uniform(0, 2 * np.pi, (channels[0], 1)))
-        self.kernels[0] = (tones * np.hanning(taps + 2)[1:-1] * 0.3 * TAPS[0] / taps)[:, None]
+        if not white:
+            self.kernels[0] = (tones * np.hanning(taps + 2)[1:-1] * 0.3 * TAPS[0] / taps)[:, None]
         if clear:
             for place in (1, 2):
                 mixing = np.eye(*self.kernels[place].shape[:2]) + MIXING * self.kernels[place].mean(axis=2)
                 self.kernels[place] = np.repeat(mixing[:, :, None], TAPS[place], axis=2) / TAPS[place]
         self.after = rng.standard_normal((latent, channels[-1], 3)) / np.sqrt(channels[-1] * 3)
         self.codebooks = rng.standard_normal((CODEBOOKS, ENTRIES, latent)) * 0.5 ** np.arange(CODEBOOKS)[:, None, None]
-        if full_rate:
-            self.frame_rates = dict.fromkeys(self.frame_rates, float(SAMPLE_RATE))
+        hop = int(np.prod(self.strides))
+        hops = {"first_conv": STRIDES[0], "stack_end": hop, "latent": hop, "quantised": hop}
+        self.frame_rates = {site: SAMPLE_RATE / (1 if full_rate else hop) for site, hop in hops.items()}
 
     @property
     def first_conv_filters(self) -> Floats:
@@ -104,7 +106,7 @@ class Halfway:
         """Outputs of the convolutions, 'batch channels frames', before their units."""
         values = self.gain * np.asarray(waveforms, dtype=np.float64)[:, None]
         found, spread = [], 1
-        for kernel, stride in zip(self.kernels, STRIDES, strict=True):
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
             values = _convolved(values, kernel, 1 if self.full_rate else stride, spread if self.full_rate else 1)
             found.append(values)
             first = len(found) == 1

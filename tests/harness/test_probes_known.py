@@ -130,6 +130,24 @@ def test_labels_permuted_are_no_match_for_labels() -> None:
     assert null.p == 1 / (1 + draws)
 
 
+@pytest.mark.parametrize("frozen", [False, True], ids=["roved", "frozen"])
+def test_pitches_are_compared_within_a_timbre_and_between_contexts(frozen: bool) -> None:
+    """Whatever is added moves a code along its timbre, and half as far along its context: cosines are 1 / (1 + 1/4)."""
+    design = designs.pitches_in_contexts(
+        np.random.default_rng(0),
+        pitches=6, contexts=6, tokens=2, crossed=True, seconds=0.5, frame_rate=75.0, harmonics_below_hz=8000.0,
+    )  # fmt: skip
+    timbres = sorted({column.timbre for column in design.columns})
+    moved = np.zeros((len(design.columns), len(timbres) + 6))
+    for row, column in zip(moved, design.columns, strict=True):
+        row[timbres.index(column.timbre)], row[len(timbres) + column.context] = 1.0, 0.5
+    increments = np.broadcast_to(moved[None, :, None], (len(design.midi), len(moved), 2, moved.shape[1]))
+    found = pitch_direction.Stability(design, increments, frozen=frozen)
+    assert found.different() == pytest.approx(0.8)
+    assert found.distributions()["same"] == pytest.approx(np.full(11, 0.8))
+    assert found.effect(np.ones(found.shape, dtype=bool)) == pytest.approx(0.0, abs=1e-12)
+
+
 # --- holism ---------------------------------------------------------------------------------------------------------
 
 
@@ -231,6 +249,18 @@ def test_alias_and_control_can_be_exchanged_where_neither_collapses() -> None:
     assert whole is not None
     assert collapsed.p == 1 / (1 + alias_collapse.DRAWS)
     assert whole.p > 0.05
+
+
+@pytest.mark.parametrize("rank", [1, 2, 5])
+def test_members_of_a_class_span_as_many_directions_as_they_were_given(rank: int) -> None:
+    """However strongly each is attenuated, and whatever its phase; a class that is not heard spans none."""
+    rng = np.random.default_rng(rank)
+    directions = np.linalg.qr(rng.standard_normal((16, rank)))[0].T
+    members = (
+        10 ** rng.uniform(-3, 0, (8, 1)) * np.exp(2j * np.pi * rng.random((8, 1))) * directions[np.arange(8) % rank]
+    )
+    heard = np.stack([members, members + 1e-5 * np.abs(members) * rng.standard_normal((8, 16)), 0 * members], axis=-1)
+    assert alias_collapse.class_ranks(heard).tolist() == [rank, rank, 0]
 
 
 # --- what must not matter -------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from testtone.tests.claims.test_separable import CLAIM as SEPARABLE
 from testtone.tests.claims.test_stable_across_contexts import CLAIM as STABLE
 
 TOLERANCE = 0.05
+SPREAD = tuple(field.name for field in dataclasses.fields(presence.Spread))
 FAMILY = (SEPARABLE, STABLE, CONTAINED)
 
 
@@ -315,6 +316,30 @@ def test_areas_grow_by_their_d_prime_and_stay_half_a_token_away_from_0_and_1() -
     areas = np.array([0.0, 0.5, stats.norm.cdf(1.0), 1.0])
     np.testing.assert_allclose(presence.grown(areas, 1.0, 10), [0.05, 0.5, areas[2], 0.95])
     np.testing.assert_allclose(presence.grown(areas[1:3], 2.0, 100), [0.5, stats.norm.cdf(2.0)])
+
+
+def test_scatter_and_distance_of_readers_of_mean_differences_are_those_of_the_formula() -> None:
+    """Orthogonal partials in white noise: a reader that weighs by mean differences w = d + chance says d'w apart.
+
+    With all other partials as coins the covariance is C = 1 + sum of dd'/4 over them; chance in w has the covariance
+    (1/n + 1/n) C, so that scatter is d'Cd + (1/n + 1/n) tr CC, of which d'Cd would last.
+    """
+    rng = np.random.default_rng(0)
+    partials, channels, tokens, strong = 3, 30, 60, np.array([1.0, 1.5, 2.0])
+    labels = rng.random((24, 4, tokens, partials)) < 0.5
+    code = rng.standard_normal((24, 4, tokens, channels))
+    code[..., :partials] += strong * labels + 5.0 * rng.standard_normal((24, 4, 1, 1))
+    # The penalty is so large that no channel counts for more than another.
+    drawn = [presence.spread_at_home(each, known, 1e6)[0] for each, known in zip(code, labels, strict=True)]
+    found = presence.Spread(*(np.concatenate([getattr(each, name) for each in drawn], axis=1) for name in SPREAD))
+    learned = tokens * (presence.FOLDS - 1) / presence.FOLDS
+    unit = found.apart.mean(axis=1) / strong**2
+    for index, size in enumerate(strong):
+        others = 1.0 + np.delete(strong, index) ** 2 / 4.0
+        chance = 4.0 / learned * (np.square(others).sum() + channels - len(others))
+        assert found.lasting[index].mean() == pytest.approx(unit[index] ** 2 * size**2, rel=0.1)
+        assert found.scatter[index].mean() == pytest.approx(unit[index] ** 2 * (size**2 + chance), rel=0.05)
+    np.testing.assert_allclose(unit, unit.mean(), rtol=0.06)
 
 
 def test_both_conditions_together_say_more_only_where_both_are_needed() -> None:

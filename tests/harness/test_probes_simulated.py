@@ -138,3 +138,46 @@ def test_an_area_of_overlaps_is_counted_pair_by_pair():
     assert len(areas) > 10
     assert found.value == pytest.approx(np.mean(areas), abs=1e-9)
     assert 0.55 < found.value < 0.999
+
+
+def filters_told(channels, *, noise):
+    """Return what `same_filters` makes of means and log powers: a vector of the pitch, and noise so strong."""
+    probe = same_filters.same_filters(ear(), np.random.default_rng(3), "quick")
+    (averages, _) = next(probe)
+    design = designs.pitches_in_contexts(
+        np.random.default_rng(3), **same_filters.SIZES["quick"], frame_rate=75.0,
+        harmonics_below_hz=0.42 * 24_000, seconds=ear().seconds(same_filters.FRAMES),
+    )  # fmt: skip
+    assert [each.sha256 for each in averages.stimuli] == [each.sha256 for each in design.stimuli]
+    rng = np.random.default_rng(0)
+    shape = len(design.midi), len(design.columns), design.tokens, channels
+    own = rng.normal(0, 1, (shape[0], 1, 1, channels))
+
+    def values(strength):
+        alone = np.zeros((*shape[1:3], channels)) + 0.01 * rng.normal(0, 1, (*shape[1:3], channels))
+        together = own + strength * rng.normal(0, 1, shape)
+        return np.concatenate([alone.reshape(-1, channels), together.reshape(-1, channels)])
+
+    told = values(noise[0]), values(noise[1])
+    try:
+        probe.send([{"latent": each} for each in told])
+    except StopIteration as stop:
+        return stop.value["latent"]
+    raise AssertionError("the probe asked again")
+
+
+def test_a_tenth_of_eight_channels_is_a_set_and_of_seven_none():
+    assert filters_told(8, noise=(0.5, 0.5)).effect is not None
+    found = filters_told(7, noise=(0.5, 0.5))
+    assert found.effect is None
+    assert "7 channels are too few" in found.reason
+
+
+@pytest.mark.parametrize(("noise", "decides"), [(0.6, "means (RO1)"), (1.5, "oscillation (RO2)")])
+def test_means_decide_where_their_sets_repeat_and_what_repeats_better_elsewhere(noise, decides):
+    found = filters_told(40, noise=(noise, 0.1))
+    repeats = {part.name: float(part.note.split()[-1]) for part in found.parts if "area between" in part.note}
+    (chosen,) = [part.name for part in found.parts if part.note.startswith("decides")]
+    assert repeats["oscillation (RO2)"] > repeats["means (RO1)"] + 0.02
+    assert (repeats["means (RO1)"] > 0.8) == (decides == "means (RO1)")
+    assert chosen == decides

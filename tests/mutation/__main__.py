@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=300.0, help="CPU seconds of tests for a fault, at most")
     parser.add_argument("--reverse", action="store_true", help="from the last to the first, beside another process")
     parser.add_argument("--again", action="store_true", help="try those that nothing noticed once more")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # files may stand before or behind the options
     work = options.work.resolve()
     if options.task == "trace":
         for file in options.files:
