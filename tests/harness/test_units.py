@@ -17,8 +17,8 @@ from testtone.tests.harness.halfway import Halfway
 TIMES = {"first_conv": 2.0**-30, "stack_end": 2.0**20, "latent": 2.0**-25, "quantised": 2.0**-25}
 """Powers of two, which round nothing; a site's units have nothing to do with another's, but for what is quantised."""
 
-KINDS = {claim: kind for claim, kind in golden.speaking() if kind != "coarse, standard"}
-"""The last kind of encoder on which a claim says something."""
+KINDS = {claim: kind for claim, kind in golden.speaking() if kind in {**golden.HALFWAY, **golden.CLEAR}}
+"""The last of the kinds without recordings on which a claim says something at ``quick``."""
 
 
 class OtherUnits:
