@@ -74,6 +74,20 @@ def test_the_noise_bandwidth_of_a_boxcar_is_the_rate_over_twice_its_length() -> 
     assert centres[0] == 0.0
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_two_filters_say_how_sure_a_mean_is_heard_or_told(count: int) -> None:
+    kernels = np.random.default_rng(0).standard_normal((count, 64))
+    encoder = layered_references._first_layer("few", kernels, np.ones(count), sample_rate=8_000)
+    object.__setattr__(encoder, "first_conv_filters", kernels)
+    (found,) = measure(FIRST, encoder).values()
+    if count == 1:
+        assert found.effect is None
+        assert "it takes two" in found.reason
+        return
+    (told,) = [part.effect for part in found.parts if part.name == "filters as the encoder states them"]
+    assert told.value == pytest.approx(found.effect.value, abs=TOLERANCE)
+
+
 def test_a_first_layer_of_zeros_has_no_width() -> None:
     silent = layered_references._first_layer("silent", np.ones((3, 4)), np.ones(3), sample_rate=8_000)
     object.__setattr__(silent, "transform", lambda samples: np.zeros((len(samples), 3, samples.shape[1])))

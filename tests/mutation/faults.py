@@ -28,7 +28,7 @@ LABELS = {"label", "name", "unit", "title", "role", "strict", "dtype", "maxsize"
 EFFORTS = {"quick", "standard", "thorough"}
 SYMMETRIC = {
     "min", "max", "minimum", "maximum", "gcd", "hypot", "add", "multiply", "isclose", "allclose", "_spearman",
-    "spearmanr", "corrcoef", "array_equal",
+    "spearmanr", "rank_correlation", "corrcoef", "array_equal",
 }  # fmt: skip
 DROPPED = {
     "abs", "absolute", "angle", "arctanh", "ceil", "conj", "conjugate", "cos", "cumsum", "exp", "exp2", "expm1",

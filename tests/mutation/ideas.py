@@ -9,14 +9,20 @@ IDEAS: list[dict[str, Any]] = [
     {
         "name": "silence is not subtracted",
         "module": "probes/hearing.py",
-        "before": "relative = frames if quiet is None else frames.astype(np.float64) - quiet",
-        "after": "relative = frames if quiet is None else frames.astype(np.float64)",
+        "before": "(frames[:, kept].astype(np.float64) - quiet[:, kept]) / sizes[site]",
+        "after": "frames[:, kept].astype(np.float64) / sizes[site]",
     },
     {
         "name": "frames that hear an edge are kept",
         "module": "probes/hearing.py",
-        "before": "return relative[:, left : frames.shape[1] - right]",
-        "after": "return relative",
+        "before": "kept = slice(left, frames.shape[1] - right)",
+        "after": "kept = slice(None)",
+    },
+    {
+        "name": "activations stay in units of their own",
+        "module": "probes/hearing.py",
+        "before": "frames[:, kept].astype(np.float64) - quiet[:, kept]) / sizes[site]",
+        "after": "frames[:, kept].astype(np.float64) - quiet[:, kept])",
     },
     {
         "name": "phases in degrees",
