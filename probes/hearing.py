@@ -98,6 +98,8 @@ class Ear:
     composes_as: Mapping[str, str] = field(default_factory=dict)
     """Whose composition is to be counted as whose, if not as its own."""
 
+    unit: Callable[[str], float] = field(default=lambda site: 1.0, compare=False, repr=False)
+    """What activations of a site are told in units of, in the encoder's own: a power of two (`Listener.sizes`)."""
     codes: bool = False
     """Whether the encoder gives codes: they are heard at the site 'codes'."""
     dequantise: Callable[[NDArray[np.int64]], NDArray[np.float64]] | None = None
@@ -158,6 +160,7 @@ def ear_of(listener: Listener, sites: Sequence[str], backgrounds: tuple[Recordin
         dequantise=_dequantise(listener),
         members=getattr(listener.encoder, "members", None),
         composes_as=getattr(listener.encoder, "composes_as", None) or {},
+        unit=lambda site: listener.sizes[site],
     )
 
 

@@ -89,7 +89,7 @@ def answered(ear: Ear, recipe: Recipe, rng: np.random.Generator, readings: Mappi
     sound = Stimulus.of(tone, seconds=0.3, label=f"{pitch.name(midi)} at {db} dB")
 
     def values(answers: Sequence[Answer]) -> Mapping[str, float]:
-        return {site: float(answer[0, 0]) for site, answer in answers[0].items()}
+        return {site: ear.unit(site) * float(answer[0, 0]) for site, answer in answers[0].items()}
 
     return Case(sound.label, (Listen((sound,), mean),), values, ((sound.label, sound),))
 
@@ -241,7 +241,7 @@ def answers(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     (heard,) = yield [Listen(tones, mean)]
     found = {}
     for site in ear.sites:
-        value = float(heard[site].mean())
+        value = ear.unit(site) * float(heard[site].mean())
         effect = Effect(name="answer", value=value, low=value - 0.1, high=value + 0.1, confidence=0.9, unit="", n=6)
         found[site] = Measurement(site=site, probe="answers", version=1, effect=effect)
     return found
@@ -501,7 +501,7 @@ from testtone.stimuli import Stimulus, note
 def play(ear, recipe, rng, readings):
     rms = 10 ** (recipe["db"] / 20) / 2 ** .5
     sound = Stimulus.of(note(69.0, "sine", rms=rms, rng=rng), seconds=0.3, label=f"A4 at {recipe['db']} dB")
-    values = lambda answers: {site: float(each.mean()) / rms for site, each in answers[0].items()}
+    values = lambda answers: {site: ear.unit(site) * float(each.mean()) / rms for site, each in answers[0].items()}
     return Case(sound.label, (Listen((sound,), mean),), values, ((sound.label, sound),))
 
 LOUD = Margin(name="gain", unit="", fields=lambda ear: {"db": Whole(-79, -1, -20)}, play=play)

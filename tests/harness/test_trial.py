@@ -56,7 +56,7 @@ def says(effect: Effect | None, **more: Any) -> Callable[[Ear, np.random.Generat
         tone = Stimulus.of(Tone((Partial(1000.0, 0.1),)), seconds=0.3)
         (answer,) = yield [Listen((tone,), mean)]
         found = effect
-        level = answer["latent"].item() / (0.1 / math.sqrt(2))
+        level = ear.unit("latent") * answer["latent"].item() / (0.1 / math.sqrt(2))
         if level == 0 or level > 0.9:
             found = interval(level - 0.1, level + 0.1)
         return {"latent": Measurement(site="latent", probe="says", version=1, effect=found, **more)}

@@ -24,7 +24,7 @@ def follows_level(ear: Ear, rng: np.random.Generator, effort: str) -> Probe:
     (answer,) = yield [Listen(tones, mean)]
     found = {}
     for site in ear.sites:
-        gains = answer[site].mean(axis=1) / (levels / np.sqrt(2))
+        gains = ear.unit(site) * answer[site].mean(axis=1) / (levels / np.sqrt(2))
         value, low, high = float(gains.mean()), float(gains.min() - 0.1), float(gains.max() + 0.1)
         effect = Effect(name="gain", value=value, low=low, high=high, confidence=0.9, unit="", n=len(gains))
         found[site] = Measurement(
