@@ -11,6 +11,7 @@ from testtone.models import references, resolve
 from testtone.models.listening import Listener
 from testtone.probes.chord_additivity import FRAMES, SIZES
 from testtone.probes.hearing import ear_of
+from testtone.probes.no_part_relations import NOTES, Learned
 from testtone.probes.records import Measurement
 from testtone.probes.statistics import verdict
 from testtone.stimuli import mixtures
@@ -354,6 +355,19 @@ def test_the_second_voice_tells_nothing_of_the_first() -> None:
     assert abs(np.mean(design.first_midi) - np.mean(design.second_midi)) < 2.0
     assert set(design.first_midi).isdisjoint(design.second_midi)
     assert sorted(design.follows) == list(range(12))
+
+
+def test_a_hidden_layer_learns_what_is_no_sum() -> None:
+    """One number says which of twelve notes sounds: lines through it tell the ends apart, bent ones each from each."""
+    rng = np.random.default_rng(0)
+    tokens, follows = 4, tuple(int(note) for note in rng.permutation(NOTES))
+    number = np.broadcast_to(np.arange(NOTES)[:, None], (tokens, NOTES, NOTES))[..., None]
+    features = number + 0.05 * rng.standard_normal((tokens, NOTES, NOTES, 1))
+    linear, layered = Learned(features, follows), Learned(features, follows, hidden=np.random.default_rng(1))
+    assert linear.accuracy(linear.seen) < 0.4
+    assert layered.accuracy(layered.seen) > 0.95
+    assert layered.accuracy(layered.held) > 0.95
+    assert layered.lost() == pytest.approx(0.0, abs=0.05)
 
 
 # --- the property read best -----------------------------------------------------------------------------------------
