@@ -454,7 +454,7 @@ def test_a_search_hears_waveforms_relative_to_silence() -> None:
     ear = ear_of(Listener(Toy("moved", lambda hops: hops[..., :3] + 5.0)), ("latent",))
     waves = np.random.default_rng(0).uniform(-0.5, 0.5, (11, 3200))
     assert ear.respond is not None
-    heard = ear.respond(waves)["latent"]
+    heard = ear.unit("latent") * ear.respond(waves)["latent"]
     np.testing.assert_allclose(heard, waves.reshape(11, 10, 320)[..., :3].swapaxes(1, 2), atol=1e-5)
     assert ear.differentiate is None
 
