@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from .wording import decimals_for, limit, number, shorten
 
 _TOP = 40  # px: two lines for the names of the thresholds
+_NAME = 40  # percent of the width: what the name of a threshold may need on a phone
 _HEADING = 27  # px: the name of an encoder
 _ROW = 31  # px: a label and the interval below it
 _FOOT = 5  # px: air above the axis
@@ -158,7 +159,7 @@ def _tame(value: float) -> float:
 def _thresholds(
     at: Callable[[float], float], bottom: float, *, supported_above: float | None, refuted_below: float | None
 ) -> Iterator[str]:
-    """Yield the shaded regions, the two lines and their names; the name stands on the side that has more room."""
+    """Yield the shaded regions, the two lines and their names; a name stands over its own region if it has room."""
     named = (
         ("refuted", refuted_below, 31, "← refuted below {}"),
         ("supported", supported_above, 14, "supported above {} →"),
@@ -168,7 +169,8 @@ def _thresholds(
             continue
         x = at(threshold)
         left, width = (0, x) if word == "refuted" else (x, round(100 - x, 2))
-        anchor, shift = ("start", 6) if x < 50 else ("end", -6)
+        rightwards = x < _NAME if word == "refuted" else x <= 100 - _NAME
+        anchor, shift = ("start", 6) if rightwards else ("end", -6)
         yield f'<rect class="region {word}" x="{left}%" y="{_TOP}" width="{width}%" height="{bottom - _TOP}"/>'
         yield f'<line class="threshold {word}" x1="{x}%" x2="{x}%" y1="{y - 11}" y2="{bottom}"/>'
         name = text.format(limit(threshold))
